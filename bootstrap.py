@@ -1,0 +1,117 @@
+"""Make .venv from requirements.lock: what `make setup` calls, and `py bootstrap.py` on Windows.
+
+Standard library only, since nothing is installed yet. Running it again does nothing unless the lock changed; an
+interrupted run is simply done again, because the stamp is written last.
+"""
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "thingmint.stamp"
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+LOCK = ROOT / ".venv.lock"
+
+
+def refuse(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def check_python() -> None:
+    if sys.version_info[:2] not in SUPPORTED:
+        found = f"Python {sys.version_info.major}.{sys.version_info.minor} ({sys.executable})"
+        refuse(
+            f"{found} is not supported: thingmint runs on Python 3.11, 3.12 and 3.13.\n"
+            "Things to try:\n"
+            "  - name another interpreter: make setup PYTHON=python3.12\n"
+            "  - Windows: py -3.12 bootstrap.py"
+        )
+
+
+def fingerprint() -> str:
+    """What the environment was made from: the lock, the project's metadata, and this interpreter's version."""
+    digest = hashlib.sha256(repr((sys.version_info[:2], str(ROOT))).encode())
+    for name in ("requirements.lock", "pyproject.toml"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def up_to_date(wanted: str) -> bool:
+    return PYTHON.exists() and STAMP.exists() and STAMP.read_text(encoding="ascii").strip() == wanted
+
+
+def pip(*arguments: str) -> None:
+    argv = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-q", "-q", *arguments]
+    if subprocess.run(argv, cwd=ROOT, check=False).returncode:
+        refuse(
+            f"pip failed: {' '.join(argv[1:])}\n"
+            "Things to try:\n"
+            "  - read pip's own message above; behind a proxy or mirror, configure pip for it\n"
+            "  - remove .venv and run this again"
+        )
+
+
+def make() -> None:
+    wanted = fingerprint()
+    if up_to_date(wanted):
+        return
+    print("making .venv from requirements.lock (some minutes the first time)", file=sys.stderr)
+    STAMP.unlink(missing_ok=True)
+    # clear: an environment of another Python, or one moved from another folder, is not mended but made anew.
+    venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(VENV)
+    pip("install", "--require-hashes", "--requirement", "requirements.lock")
+    pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
+    STAMP.write_text(wanted, encoding="ascii")
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Two at once: the second waits for the first. The lock dies with its process, so none is ever left behind."""
+    with LOCK.open("w") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # tries for ten seconds, then raises
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def say_how_to_activate() -> None:
+    print(
+        f"""The environment is ready: {VENV}
+Activate it, then type `invoke --list`:
+  bash, zsh     source .venv/bin/activate
+  fish          source .venv/bin/activate.fish
+  PowerShell    .venv\\Scripts\\Activate.ps1    (Linux, macOS: .venv/bin/Activate.ps1)
+  cmd.exe       .venv\\Scripts\\activate.bat""",
+        file=sys.stderr,
+    )
+
+
+def main() -> None:
+    check_python()
+    with one_at_a_time():
+        make()
+    if "--quiet" not in sys.argv[1:]:
+        say_how_to_activate()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted: run it again to finish", file=sys.stderr)
+        raise SystemExit(130) from None

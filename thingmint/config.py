@@ -1,0 +1,231 @@
+"""The configuration: one YAML file, environment variables over it, typed and frozen. Errors name file, key and cure."""
+
+import datetime
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from thingmint.errors import ConfigError
+from thingmint.workspace import REPOSITORY
+
+DEFAULT_FILE = REPOSITORY / "config" / "lab.yaml"
+_PREFIX = "THINGMINT_"
+_NOT_SETTINGS = {"THINGMINT_CONFIG", "THINGMINT_WORKSPACE"}
+
+
+def _text(pattern: str, what: str) -> AfterValidator:
+    def validate(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(validate)
+
+
+_UUID = _text(
+    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "an id like 01234567-89ab-cdef-0123-456789abcdef (`az account show` prints yours)",
+)
+_COMMON_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "a name of 1 to 64 letters, digits, spaces and . _ -")
+_HUB_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9-]{1,48}[A-Za-z0-9]", "a hub name: 3 to 50 letters, digits and -")
+_GROUP_NAME = _text(r"[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]", "a resource group name: 1 to 90 of A-Z a-z 0-9 . _ ( ) -")
+_CERTIFICATE_NAME = _text(r"[A-Za-z0-9._-]{1,64}", "a certificate name: 1 to 64 letters, digits and . _ -")
+_VARIABLE = _text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+
+
+class _Section(BaseModel):
+    # strict: YAML has its own ideas of what 350457791791735879 and NO mean; nothing is converted behind the user's back.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AzureSettings(_Section):
+    """The hub and who signs in. `{4}` in a name stands for the first four characters of the subscription id."""
+
+    subscription_id: Annotated[str, _UUID]
+    tenant_id: Annotated[str, _UUID] | None
+    resource_group: Annotated[str, _GROUP_NAME]
+    hub: Annotated[str, _HUB_NAME]
+    provisioning_service: Annotated[str, _HUB_NAME]
+    certificate: Annotated[str, _CERTIFICATE_NAME]
+    auth: Literal["identity", "connection-string"]
+    connection_string_variable: Annotated[str, _VARIABLE]
+    production: bool
+
+
+class PkiSettings(_Section):
+    """How certificates are made. `days` is the default validity, clipped to the issuer's."""
+
+    openssl: Annotated[str, Field(min_length=1)]
+    profile: Literal["hardened", "article"]
+    root_cn: Annotated[str, _COMMON_NAME]
+    subca_cn: Annotated[str, _COMMON_NAME]
+    key: Literal["rsa:2048", "ec:P-256"]
+    days: Annotated[int, Field(ge=1, le=36500)]
+
+
+class LabSettings(_Section):
+    """The local hub: whether tasks start it by themselves, and after how many idle minutes it ends."""
+
+    autostart: bool
+    idle_minutes: Annotated[int, Field(ge=1, le=1440)]
+
+
+class Settings(_Section):
+    """The values in force. `target` says whether the hub is the lab's or Azure's."""
+
+    target: Literal["lab", "azure"]
+    azure: AzureSettings
+    pki: PkiSettings
+    lab: LabSettings
+
+    @property
+    def hub_host(self) -> str:
+        return f"{self.azure.hub}.azure-devices.net"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a deletion wants the hub's name typed: a production hub, or one not called a development hub."""
+        return self.azure.production or not self.azure.hub.endswith("-dev")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings, the file they are from, and for each key that an environment variable set, that variable."""
+
+    settings: Settings
+    file: Path
+    overrides: Mapping[str, str]
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Loaded:
+    """The file in force, with the environment over it. Raises ConfigError; nothing is started or written."""
+    named = environment.get("THINGMINT_CONFIG")
+    file = Path(named).absolute() if named else DEFAULT_FILE
+    values = _read(file)
+    overrides = _override(values, environment, file)
+    _expand_names(values)
+    try:
+        return Loaded(Settings.model_validate(values), file, overrides)
+    except ValidationError as error:
+        raise _explain(error, file, overrides) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"the configuration file {file} does not exist.",
+            things_to_try=["set THINGMINT_CONFIG to a file that does", "unset it to use config/lab.yaml"],
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration file {file} cannot be read: {error}.") from None
+    try:
+        values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{file} is no valid YAML.",
+            detail=str(error),
+            things_to_try=["mend the line named above (indentation by spaces, `key: value`, quotes closed)"],
+        ) from None
+    except ValueError as error:  # PyYAML's own converters: a date like 2026-99-99
+        raise ConfigError(f"{file} is no valid YAML: {error}.", things_to_try=["quote that value"]) from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file} holds no settings: sections like `azure:` were expected at its top.")
+    return values
+
+
+def _override(values: dict[str, Any], environment: Mapping[str, str], file: Path) -> dict[str, str]:
+    """Apply THINGMINT_<SECTION>_<KEY> to `values` in place; returns key path → variable."""
+    known: dict[str, tuple[str, ...]] = {_PREFIX + "TARGET": ("target",)}
+    for section, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            for key in field.annotation.model_fields:
+                known[f"{_PREFIX}{section}_{key}".upper()] = (section, key)
+    applied: dict[str, str] = {}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        path = known.get(variable)
+        if path is None:
+            import difflib
+
+            near = difflib.get_close_matches(variable, [*known, *_NOT_SETTINGS], n=1)
+            raise ConfigError(
+                f"the environment variable {variable} names no setting.",
+                things_to_try=[*(f"did you mean {name}?" for name in near), f"unset {variable}"],
+            )
+        parent = values
+        for key in path[:-1]:
+            parent = parent.setdefault(key, {})
+            if not isinstance(parent, dict):
+                raise ConfigError(f"{file}: {key} must be a section with keys of its own.")
+        parent[path[-1]] = _from_environment(text, path)
+        applied[".".join(path)] = variable
+    return applied
+
+
+def _from_environment(text: str, path: tuple[str, ...]) -> object:
+    """An environment variable is always text: read it as what its key holds, and leave what fits nothing to pydantic."""
+    annotation: object = Settings.model_fields[path[0]].annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        annotation = annotation.model_fields[path[1]].annotation
+    if annotation is bool:
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    if annotation is int and re.fullmatch(r"-?[0-9]{1,9}", text, re.ASCII):
+        return int(text)
+    return text
+
+
+def _expand_names(values: dict[str, Any]) -> None:
+    azure = values.get("azure")
+    if isinstance(azure, dict) and isinstance(azure.get("subscription_id"), str):
+        # A placeholder still in its place is one mistake: don't report the names made from it as four more.
+        first_four = azure["subscription_id"][:4] if re.match(r"[0-9a-fA-F]{4}", azure["subscription_id"]) else "0000"
+        for key in ("resource_group", "hub", "provisioning_service", "certificate"):
+            if isinstance(azure.get(key), str):
+                azure[key] = azure[key].replace("{4}", first_four)
+
+
+def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str]) -> ConfigError:
+    lines = []
+    cures: dict[str, None] = {}  # ordered, each once
+    for problem in error.errors():
+        path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
+        where = f"{overrides[path]} (environment)" if path in overrides else path
+        given, kind = problem["input"], problem["type"]
+        if kind == "missing":
+            lines.append(f"{where}: is missing")
+            cures[f"add `{path.rpartition('.')[2]}:`; config/{file.name} as released shows every key"] = None
+        elif kind == "extra_forbidden":
+            lines.append(f"{where}: is no known key")
+            cures["remove it, or mend its spelling; docs/reference/configuration.md lists the keys"] = None
+        elif kind == "string_type" and isinstance(given, bool | int | float | datetime.date):
+            lines.append(f"{where}: YAML read this value as {given!r} ({type(given).__name__}), not as text")
+            cures[f'quote it, as in  {path.rpartition(".")[2]}: "…"'] = None
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {message}" if repr(given) in message else f"{where}: {message}; found {given!r}")
+            cures[f"mend {where}"] = None
+    return ConfigError(f"{file} is invalid.", detail="\n".join(lines), things_to_try=cures)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML lets the last of two equal keys win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    "while reading a section", node.start_mark, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,73 @@
+"""Every error a user can cause: one root, one subclass per outside world, each with its exit code.
+
+An error says what is wrong and where, then what to try. Below tasks.py nothing exits and nothing prints an error: it
+is raised, and the one boundary in tasks.py turns it into text and an exit code.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ThingmintError(Exception):
+    """The root. `message` is one or more plain sentences; `detail` is a tool's own output, shown indented."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, detail: str = "", things_to_try: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.things_to_try = tuple(things_to_try)
+
+    def render(self) -> str:
+        lines = [f"error: {self.message}"]
+        lines += [f"    {line}" for line in self.detail.rstrip().splitlines()]
+        if self.things_to_try:
+            lines.append("Things to try:")
+            lines += [f"  - {thing}" for thing in self.things_to_try]
+        return "\n".join(lines)
+
+
+class InputError(ThingmintError):
+    """A value on the command line, in a file or in the environment is invalid, or a precondition is not met."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """The configuration file or its environment variables are invalid; the message names file and key."""
+
+
+class ToolError(ThingmintError):
+    """A program that thingmint drives failed, is missing or is too old; or the file system refused."""
+
+    exit_code = 3
+
+
+class CheckError(ThingmintError):
+    """A proof did not hold: what a tool or the hub reported as done is not what was asked for."""
+
+    exit_code = 4
+
+
+class HubError(ThingmintError):
+    """The hub refused or could not be reached. `status` is the HTTP status, `code` the service's own error code."""
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        things_to_try: Iterable[str] = (),
+        status: int | None = None,
+        code: str = "",
+    ) -> None:
+        super().__init__(message, detail=detail, things_to_try=things_to_try)
+        self.status = status
+        self.code = code
+
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""

@@ -1,0 +1,121 @@
+"""What a file needs to survive: modes at creation, temp file + fsync + rename, and a lock that children share.
+
+Knows nothing of thingmint's folders; workspace.py does. Every rename of the product passes `rename`.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from thingmint.errors import ToolError
+
+SECRET = 0o600
+PUBLIC = 0o644
+PRIVATE_DIR = 0o700
+
+
+def create(path: Path, data: bytes = b"", *, mode: int = SECRET) -> None:
+    """A new file, with its mode from its first moment. Raises FileExistsError rather than touch an existing one."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
+    """Old content or new content, never half of it, whatever happens in between."""
+    # The pid keeps two writers apart; what a killed writer leaves behind is an unreferenced temp file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        create(temporary, data, mode=mode)
+        rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Atomic, and durable once it returns."""
+    os.replace(source, target)
+    sync_directory(target.parent)
+    if source.parent != target.parent:
+        sync_directory(source.parent)
+
+
+def sync(path: Path) -> None:
+    """fsync of a file that another program wrote."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def sync_directory(folder: Path) -> None:
+    # Windows has no fsync for directories: opening one fails there, and NTFS journals the rename itself.
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_private_directory(folder: Path) -> None:
+    """Owner only, parents too. An existing folder keeps its mode."""
+    folder.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, wait_seconds: float, on_wait: Callable[[], None]) -> Iterator[int]:
+    """Hold an exclusive lock on `path`; yields the descriptor.
+
+    The lock dies with the last process that holds the descriptor. Hand it to a child (`Shell.run(keep=…)`), and
+    killing this process alone does not free the lock while the child still writes. On Windows the lock belongs to this
+    process only. Raises ToolError after `wait_seconds`; calls `on_wait` once, after a second of waiting.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, SECRET)
+    try:
+        started = time.monotonic()
+        told = False
+        while not _try_lock(descriptor):
+            waited = time.monotonic() - started
+            if waited > wait_seconds:
+                raise ToolError(
+                    f"{path} is still locked by another run after {wait_seconds:.0f} s.",
+                    things_to_try=[
+                        "wait for the other run to end, then run this again",
+                        f"see who holds it: lsof {path}" if os.name != "nt" else "see who holds it: Process Explorer",
+                    ],
+                )
+            if waited > 1 and not told:
+                told = True
+                on_wait()
+            time.sleep(0.02)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    # flock belongs to the open file, so that a child which inherits the descriptor shares it; fcntl.lockf would not.
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

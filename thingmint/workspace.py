@@ -1,0 +1,138 @@
+"""Where everything lives: each path, its mode, staged and atomic writes, locks. Knows --dry, so that callers need not."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from thingmint import files
+from thingmint.console import Console
+from thingmint.errors import InputError, ToolError
+from thingmint.ids import DeviceId
+from thingmint.shell import Shell
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LOCK_WAIT_SECONDS = 120.0
+
+
+class Workspace:
+    """A folder with ca/, devices/ and lab/: the repository itself, or the one that THINGMINT_WORKSPACE names."""
+
+    def __init__(self, root: Path, *, shell: Shell, console: Console) -> None:
+        self.root = root
+        self._shell = shell
+        self._console = console
+        self._planned: set[Path] = set()
+
+    @property
+    def ca(self) -> Path:
+        """openssl's working directory: the cnf files' `home = $name` is relative to it."""
+        return self.root / "ca"
+
+    @property
+    def devices(self) -> Path:
+        return self.root / "devices"
+
+    @property
+    def lab(self) -> Path:
+        return self.root / "lab"
+
+    def device_file(self, device: DeviceId, suffix: str) -> Path:
+        """`suffix` is one of .key, .csr, .pem, .chain.pem, .json."""
+        return self.devices / f"{device}{suffix}"
+
+    def from_ca(self, path: Path) -> str:
+        """A path as the openssl lines have it: relative to ca/, with forward slashes on every system."""
+        return Path(os.path.relpath(path, self.ca)).as_posix()
+
+    # --- looking -----------------------------------------------------------------------------------------------
+
+    def exists(self, path: Path) -> bool:
+        """Whether it is there, or would be: with --dry, what an earlier task would have made counts as made."""
+        return path in self._planned or path.exists()
+
+    def only_planned(self, path: Path) -> bool:
+        """True where --dry says it would exist, but there is nothing to read."""
+        return path in self._planned and not path.exists()
+
+    # --- changing ----------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the folders. Raises InputError where the workspace cannot be written."""
+        try:
+            for folder in (self.ca, self.devices):
+                self.make_directory(folder)
+            if self.root != REPOSITORY and not self._shell.dry:
+                # Keys must not slip into whatever repository surrounds a workspace elsewhere.
+                with contextlib.suppress(FileExistsError):
+                    files.create(self.root / ".gitignore", b"*\n", mode=files.PUBLIC)
+        except OSError as error:
+            raise InputError(
+                f"the workspace {self.root} cannot be written: {error.strerror}.",
+                things_to_try=["check its owner and mode", "name another folder in THINGMINT_WORKSPACE"],
+            ) from None
+        if not self._shell.dry and not os.access(self.ca, os.W_OK):
+            raise InputError(
+                f"the workspace {self.root} cannot be written: {self.ca} is read-only for this user.",
+                things_to_try=["check its owner and mode", "name another folder in THINGMINT_WORKSPACE"],
+            )
+
+    def make_directory(self, folder: Path) -> None:
+        if folder.is_dir() or folder in self._planned:
+            return
+        if folder != self.ca:  # the echo stands in ca/ itself
+            self._shell.echo(["mkdir", "-p", self.from_ca(folder)], cwd=self.ca)
+        self._planned.add(folder)
+        if not self._shell.dry:
+            files.make_private_directory(folder)
+
+    def write(self, path: Path, data: bytes, *, mode: int = files.PUBLIC) -> None:
+        """Atomic. Replaces what is there."""
+        self._planned.add(path)
+        if not self._shell.dry:
+            files.replace(path, data, mode=mode)
+
+    def stage(self, final: Path, *, mode: int) -> Path:
+        """An empty file beside `final`, for a tool to write into: openssl keeps the mode of a file that exists."""
+        staged = final.with_name(final.name + ".new")
+        if not self._shell.dry:
+            staged.unlink(missing_ok=True)  # an interrupted run's; callers hold the lock
+            files.create(staged, mode=mode)
+        return staged
+
+    def publish(self, staged: Path, final: Path) -> None:
+        """Give a staged file its name. The move is echoed, since it belongs to the lines a reader replays."""
+        self._shell.echo(["mv", self.from_ca(staged), self.from_ca(final)], cwd=self.ca)
+        self._planned.add(final)
+        if not self._shell.dry:
+            files.sync(staged)
+            files.rename(staged, final)
+
+    def remove(self, path: Path) -> None:
+        """For what is made to be thrown away (a proof's key); never for a device's or a CA's."""
+        self._shell.echo(["rm", self.from_ca(path)], cwd=self.ca)
+        if not self._shell.dry:
+            path.unlink(missing_ok=True)
+            files.sync_directory(path.parent)
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[int]:
+        """Hold the workspace's lock `name` ("ca": openssl's databases and device files; "hub": an upload under way).
+
+        Yields the descriptor to hand to children. With --dry nothing is locked and the descriptor is -1.
+        """
+        if self._shell.dry:
+            yield -1
+            return
+
+        def on_wait() -> None:
+            self._console.say(f"waiting for another run in {self.root} to finish (up to {LOCK_WAIT_SECONDS:.0f} s)")
+
+        try:
+            with files.lock(self.ca / f".{name}.lock", wait_seconds=LOCK_WAIT_SECONDS, on_wait=on_wait) as descriptor:
+                yield descriptor
+        except PermissionError as error:
+            raise ToolError(
+                f"{error.filename} cannot be written: {error.strerror}.",
+                things_to_try=[f"check owner and mode of {self.ca}"],
+            ) from None
