@@ -1,6 +1,6 @@
 """The configuration: one YAML file, environment variables over it, typed and frozen. Errors name file, key and cure."""
 
-import datetime
+import datetime as dt
 import os
 import re
 from collections.abc import Mapping
@@ -206,7 +206,7 @@ def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str]) -
         elif kind == "extra_forbidden":
             lines.append(f"{where}: is no known key")
             cures["remove it, or mend its spelling; docs/reference/configuration.md lists the keys"] = None
-        elif kind == "string_type" and isinstance(given, bool | int | float | datetime.date):
+        elif kind == "string_type" and isinstance(given, bool | int | float | dt.date):
             lines.append(f"{where}: YAML read this value as {given!r} ({type(given).__name__}), not as text")
             cures[f'quote it, as in  {path.rpartition(".")[2]}: "…"'] = None
         else:
