@@ -70,7 +70,8 @@ def make() -> None:
     # clear: an environment of another Python, or one moved from another folder, is not mended but made anew.
     venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(VENV)
     pip("install", "--require-hashes", "--requirement", "requirements.lock")
-    pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
+    # compat: a plain path entry; the default installs an import hook that every start of Python would pay for.
+    pip("install", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
     STAMP.write_text(wanted, encoding="ascii")
 
 

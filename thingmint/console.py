@@ -10,8 +10,12 @@ from typing import Any
 
 @dataclass
 class Console:
-    """One command line's voice. The target is announced once for each distinct text, before anything else."""
+    """One command line's voice. The target is announced once for each distinct text, before anything else.
 
+    A `quiet` one swallows the talk: `rehearse` tells its steps itself.
+    """
+
+    quiet: bool = False
     _announced: set[str] = field(default_factory=set)
 
     def announce(self, target: str) -> None:
@@ -20,7 +24,8 @@ class Console:
             self.say(f"target: {target}")
 
     def say(self, text: str = "") -> None:
-        print(text, file=sys.stderr, flush=True)
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
         self.say(f"warning: {text}")

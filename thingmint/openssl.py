@@ -1,0 +1,194 @@
+"""The openssl command line: argv in the article's order, and what its output means. Pure: nothing is started here."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+CA_REQUEST: Final = ("basicConstraints = critical,CA:true", "keyUsage = critical,keyCertSign,cRLSign")
+SUBCA_REQUEST: Final = (*CA_REQUEST, "extendedKeyUsage = clientAuth,serverAuth")
+DEVICE_REQUEST: Final = (
+    "basicConstraints = critical,CA:false",
+    "keyUsage = critical,digitalSignature",
+    "extendedKeyUsage = clientAuth",
+)
+"""What the article's CSRs ask for. With the hardened profile the cnf decides, whatever a CSR asks."""
+
+_NEWKEY: Final = {
+    "rsa:2048": ("-newkey", "rsa:2048"),
+    # The named curve, not its parameters spelled out: that is what modems and hubs expect (RFC 5480 2.1.1).
+    "ec:P-256": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+}
+KEY_SPECS: Final = tuple(_NEWKEY)
+
+
+def rand_serial() -> tuple[str, ...]:
+    """The first serial number: 16 random bytes in hex, on stdout."""
+    return ("rand", "-hex", "16")
+
+
+def req_new_key(
+    *, cnf: str, key_spec: str, keyout: str, out: str, common_name: str, extensions: Sequence[str], new: bool = False
+) -> tuple[str, ...]:
+    """A key and a CSR for it. `new` adds the `-new` that the article's root line has and the others have not."""
+    return (
+        "req",
+        "-config",
+        cnf,
+        *(("-new",) if new else ()),
+        *_NEWKEY[key_spec],
+        "-nodes",
+        "-keyout",
+        keyout,
+        "-out",
+        out,
+        *_subject(common_name, extensions),
+    )
+
+
+def req_existing_key(*, cnf: str, key: str, out: str, common_name: str, extensions: Sequence[str]) -> tuple[str, ...]:
+    """A CSR for a key that is there already: an earlier run was cut off between the two."""
+    return ("req", "-config", cnf, "-new", "-key", key, "-out", out, *_subject(common_name, extensions))
+
+
+def ca_sign(
+    *,
+    cnf: str,
+    requests: Sequence[str],
+    out: str | None,
+    selfsign: bool = False,
+    extensions: str | None = None,
+    days: int | None = None,
+    end: datetime | None = None,
+) -> tuple[str, ...]:
+    """Sign one request into `out`, or, without `out`, many: they come out in new_certs_dir as SERIALHEX.pem.
+
+    `end` overrides `days`. `-notext`: a modem must never be sent the text dump, and it is four fifths of the file.
+    """
+    return (
+        "ca",
+        "-config",
+        cnf,
+        *(("-selfsign",) if selfsign else ()),
+        "-batch",
+        "-notext",
+        *(("-extensions", extensions) if extensions else ()),
+        *(("-enddate", end.astimezone(UTC).strftime("%Y%m%d%H%M%SZ")) if end else ()),
+        *(("-days", str(days)) if days and not end else ()),
+        *(("-in", requests[0], "-out", out) if out else ("-infiles", *requests)),  # -infiles has to come last
+    )
+
+
+def ca_revoke(*, cnf: str, certificate: str, reason: str) -> tuple[str, ...]:
+    """`reason` is a CRLReason of RFC 5280 5.3.1 as openssl spells it, e.g. cessationOfOperation."""
+    return ("ca", "-config", cnf, "-revoke", certificate, "-crl_reason", reason)
+
+
+def req_text(path: str) -> tuple[str, ...]:
+    return ("req", "-text", "-in", path, "-noout")
+
+
+def x509_text(path: str) -> tuple[str, ...]:
+    return ("x509", "-in", path, "-text")
+
+
+def _subject(common_name: str, extensions: Sequence[str]) -> tuple[str, ...]:
+    addext = tuple(word for extension in extensions for word in ("-addext", extension))
+    return ("-subj", f"/CN={escape(common_name)}", *addext)
+
+
+def escape(common_name: str) -> str:
+    """For -subj, where / starts the next RDN, + joins two and = ends a type. Validated names hold none of them."""
+    return re.sub(r"([\\/+=])", r"\\\1", common_name)
+
+
+def unusable_version(text: str) -> str | None:
+    """Why the program whose `openssl version` printed `text` cannot be used, or None."""
+    if text.startswith("LibreSSL"):
+        return f"it is {text.split(' (', maxsplit=1)[0].strip()}, and OpenSSL 3.0 or newer is needed"
+    found = re.match(r"OpenSSL (\d+)\.(\d+)", text)
+    if not found:
+        return f"`openssl version` printed {text.strip()[:80]!r}, and OpenSSL 3.0 or newer is needed"
+    if int(found[1]) < 3:
+        return f"it is OpenSSL {found[1]}.{found[2]}, and OpenSSL 3.0 or newer is needed"
+    return None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One of openssl's messages in plain words."""
+
+    message: str
+    things_to_try: tuple[str, ...] = ()
+
+
+# (regular expression, explanation), the specific before the general; texts of OpenSSL 3.0.
+_EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
+    (
+        r"Problem with index file:",
+        Explanation(
+            "the authority's database of issued certificates (db/index.txt) is missing or damaged",
+            ("restore db/index.txt from a backup", "compare it with the certificates in certs/"),
+        ),
+    ),
+    (
+        r"Error creating (serial number|name) index:|entry \d+: invalid expiry date|bad serial number length",
+        Explanation(
+            "the authority's database (db/index.txt) holds a damaged or a duplicate row",
+            ("the detail above names the row", "restore db/index.txt from a backup"),
+        ),
+    ),
+    (
+        r"error while loading serial number|Unable to load number from",
+        Explanation(
+            "the authority's next serial number (db/serial.txt) is missing or damaged",
+            ("restore db/serial.txt from a backup, or: openssl rand -hex 16 > db/serial.txt",),
+        ),
+    ),
+    (
+        r"CA certificate and CA private key do not match",
+        Explanation("the authority's key does not belong to its certificate", ("restore the key that made it",)),
+    ),
+    (
+        r"Could not read CA private key|bad decrypt|maybe wrong password",
+        Explanation("the authority's private key cannot be read", ("a wrong passphrase, or a damaged file",)),
+    ),
+    (
+        r"Could not (open file or uri for loading|find) CA private key",
+        Explanation("the authority's private key is not there", ("bring the key back to where the cnf names it",)),
+    ),
+    (
+        r"Could not (open file or uri for loading|find) CA certificate",
+        Explanation("the authority's certificate is not there", ("restore it from a backup",)),
+    ),
+    (
+        r"There is already a certificate for",
+        Explanation("a valid certificate of that name was issued before", ("revoke the old one first",)),
+    ),
+    (
+        r"Signature did not match the certificate request",
+        Explanation("the CSR's signature does not match its public key", ("make the CSR anew",)),
+    ),
+    (r"Unable to load certificate request", Explanation("the CSR cannot be read", ("make the CSR anew",))),
+    (
+        r"field needed to be supplied and was missing",
+        Explanation("the CSR's subject lacks a field that the authority's policy demands", ("give it a CN",)),
+    ),
+    (
+        r"No space left on device",
+        Explanation("the disk is full", ("free some space, then run this again: nothing was lost",)),
+    ),
+    (
+        r'Can\'t open "[^"]*\.cnf"|on line \d+ of config file|variable lookup failed',
+        Explanation("the authority's cnf file is missing or damaged", ("remove it and run the task again",)),
+    ),
+)
+
+
+def explain(stderr: str) -> Explanation | None:
+    """The first known cause in openssl's stderr."""
+    for pattern, explanation in _EXPLANATIONS:
+        if re.search(pattern, stderr):
+            return explanation
+    return None

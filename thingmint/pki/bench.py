@@ -1,0 +1,79 @@
+"""The bench: the CA's folder while its lock is held. Every openssl line that changes something is run on it."""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from thingmint import openssl
+from thingmint.errors import ThingmintError, ToolError
+from thingmint.session import Session
+from thingmint.shell import Finished, Shell, quote
+from thingmint.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Made by `locked` alone. `lock` is the descriptor that each openssl child inherits (see files.lock)."""
+
+    session: Session
+    lock: int
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.session.workspace
+
+    @property
+    def hardened(self) -> bool:
+        return self.session.settings.pki.profile == "hardened"
+
+    def openssl(self, *arguments: str, redirect: str = "") -> Finished:
+        """Run one line in ca/. Raises ToolError in plain words if it fails. A success is openssl's claim, no proof."""
+        finished = self.session.shell.run(
+            (self.session.settings.pki.openssl, *arguments), cwd=self.workspace.ca, keep=(self.lock,), redirect=redirect
+        )
+        if finished.exit_code:
+            raise explained(ToolError, f"openssl failed with exit code {finished.exit_code}", finished)
+        return finished
+
+
+@contextlib.contextmanager
+def locked(session: Session) -> Iterator[Bench]:
+    """Check openssl, make the folders, take the lock. Waits for other runs in this workspace."""
+    require_openssl(session)
+    session.workspace.prepare()
+    with session.workspace.locked("ca") as descriptor:
+        yield Bench(session, descriptor)
+
+
+def explained(kind: type[ThingmintError], message: str, finished: Finished) -> ThingmintError:
+    """An error of `kind` with the command, openssl's words, and what they mean where that is known."""
+    known = openssl.explain(finished.stderr)
+    return kind(
+        f"{message}{f': {known.message}' if known else ''}.\n  {quote(finished.argv)}",
+        detail=finished.stderr,
+        things_to_try=known.things_to_try if known else (),
+    )
+
+
+def require_openssl(session: Session) -> None:
+    """Raises ToolError unless `pki.openssl` is OpenSSL 3.0 or newer."""
+    _check_version(session.settings.pki.openssl, session.shell, session.workspace.root)
+
+
+@functools.cache
+def _check_version(program: str, shell: Shell, root: Path) -> None:
+    things_to_try = [
+        "Debian, Ubuntu: apt install openssl",
+        "macOS: brew install openssl@3, then set pki.openssl to $(brew --prefix openssl@3)/bin/openssl",
+        "Windows: Git for Windows brings one: set pki.openssl to C:/Program Files/Git/mingw64/bin/openssl.exe",
+    ]
+    cwd = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    try:
+        found = shell.read((program, "version"), cwd=cwd)
+    except ToolError as error:
+        raise ToolError(error.message, things_to_try=things_to_try) from None
+    problem = openssl.unusable_version(found.stdout)
+    if problem:
+        raise ToolError(f"the program {program!r} cannot be used: {problem}.", things_to_try=things_to_try)

@@ -1,0 +1,181 @@
+"""A device's identity: key, CSR, certificate and chain in devices/, made once and then only checked."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from thingmint import files, openssl
+from thingmint.errors import InputError, ToolError
+from thingmint.ids import DeviceId
+from thingmint.pki import database, inspect, keys, transaction
+from thingmint.pki.bench import Bench
+from thingmint.pki.inspect import Certificate
+from thingmint.pki.signer import Signer
+from thingmint.pki.transaction import Request
+from thingmint.pki.wish import Wish
+from thingmint.workspace import Workspace
+
+SUFFIXES = (".chain.pem", ".pem", ".key", ".csr", ".json")
+
+
+@dataclass(frozen=True)
+class DeviceFiles:
+    """The article's names in devices/, and the chain (the device's certificate, then its authority's)."""
+
+    key: Path
+    csr: Path
+    certificate: Path
+    chain: Path
+    record: Path
+
+    @classmethod
+    def of(cls, workspace: Workspace, device: DeviceId) -> "DeviceFiles":
+        return cls(
+            key=workspace.device_file(device, ".key"),
+            csr=workspace.device_file(device, ".csr"),
+            certificate=workspace.device_file(device, ".pem"),
+            chain=workspace.device_file(device, ".chain.pem"),
+            record=workspace.device_file(device, ".json"),
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the files themselves do not say, for people and for later tasks; nothing in it is secret."""
+
+    device_id: str
+    authority: str
+    serial: str
+    thumbprint: str
+    not_after: str  # ISO 8601, UTC
+    registered_on: str | None = None  # the hub's host name
+
+    @classmethod
+    def read(cls, path: Path) -> "Record | None":
+        """None where there is no record. Raises ToolError where it is damaged."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise ToolError(
+                f"the device's record {path} is damaged: {error}.",
+                things_to_try=["move it away: it is written anew from the certificate"],
+            ) from None
+
+    def to_json(self) -> bytes:
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`certificate` is None where --dry has nothing to read; `new` is False if it was there before."""
+
+    device: DeviceId
+    files: DeviceFiles
+    certificate: Certificate | None
+    new: bool
+
+
+def require_unique(workspace: Workspace, signer: Signer, device: DeviceId) -> None:
+    """Raises InputError if a device of the same name in another case has files or a certificate here."""
+    names = set()
+    if workspace.devices.is_dir():
+        for path in workspace.devices.iterdir():
+            names |= {path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)}
+    if signer.index.exists():
+        names |= {row.common_name for row in database.read(signer.index) if row.status != "R"}
+    device.require_unique(sorted(names))
+
+
+def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity:
+    """Key, CSR and certificate by the article's two lines, then the chain file and the record.
+
+    Raises InputError where existing files contradict each other, the wish, or the authority.
+    """
+    workspace = bench.workspace
+    own = DeviceFiles.of(workspace, device)
+    signer.require(workspace, made_by="subca")
+    transaction.recover(bench, signer)
+    require_unique(workspace, signer, device)
+    if workspace.exists(own.certificate):
+        if workspace.only_planned(own.certificate):
+            return Identity(device, own, None, new=False)
+        certificate = check(workspace, signer, device)
+        wish.require_agreement(own.certificate, certificate, inspect.read_certificate(signer.certificate))
+        _write_companions(bench, signer, own, device, certificate)
+        return Identity(device, own, certificate, new=False)
+    if not bench.session.dry:
+        signer.able_to_sign()  # before a key is made for nothing
+    keys.make(
+        bench,
+        key=own.key,
+        csr=own.csr,
+        spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
+        request=keys.RequestWish(signer.cnf.name, device.text, openssl.DEVICE_REQUEST),
+    )
+    issued = transaction.issue(bench, signer, [Request(own.csr, own.certificate, device.text)], days=wish.days)
+    if issued:
+        _write_companions(bench, signer, own, device, issued[0])
+    return Identity(device, own, issued[0] if issued else None, new=True)
+
+
+def check(workspace: Workspace, signer: Signer, device: DeviceId) -> Certificate:
+    """The device's certificate, after proving that it is this device's, its key's, its authority's, and in date.
+
+    Needs no CA key. Raises InputError naming what does not hold.
+    """
+    own = DeviceFiles.of(workspace, device)
+    for path, what in ((own.certificate, "certificate"), (own.key, "private key")):
+        if not path.exists():
+            raise InputError(
+                f"the device {device} has no {what} here: {path} is missing.",
+                things_to_try=[f"make it: invoke device --imei {device}", "bring it back from a backup"],
+            )
+    certificate = inspect.read_certificate(own.certificate)
+    if certificate.common_name != device.text:
+        raise InputError(f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.")
+    if inspect.read_key_digest(own.key) != certificate.public_key:
+        raise InputError(
+            f"{own.key} does not belong to {own.certificate}: their public keys differ.",
+            things_to_try=["bring back the key that the certificate was issued for"],
+        )
+    if not certificate.issued_by(inspect.read_certificate(signer.certificate)):
+        raise InputError(
+            f"{own.certificate} was not issued by {signer.certificate}.",
+            things_to_try=[
+                "bring back the authority that issued it",
+                f"or move the files {device}.* in {workspace.devices} away, and run: invoke device --imei {device}",
+            ],
+        )
+    if certificate.expired:
+        raise InputError(
+            f"{own.certificate} expired on {certificate.not_after:%Y-%m-%d}: no hub accepts it.",
+            things_to_try=[
+                f"revoke it, in {workspace.ca}:",
+                f"    openssl ca -config {signer.cnf.name} -revoke {workspace.from_ca(own.certificate)}",
+                f"then move the files {device}.* in {workspace.devices} away, and run: invoke device --imei {device}",
+            ],
+        )
+    return certificate
+
+
+def _write_companions(
+    bench: Bench, signer: Signer, own: DeviceFiles, device: DeviceId, certificate: Certificate
+) -> None:
+    """The chain and the record follow from the certificate: written where they are missing or tell another story."""
+    chain = certificate.pem + inspect.read_certificate(signer.certificate).pem
+    if not own.chain.exists() or own.chain.read_bytes() != chain:
+        bench.workspace.write(own.chain, chain, mode=files.PUBLIC)
+    record = Record.read(own.record)
+    if record is None or record.serial != certificate.serial:
+        registered_on = record.registered_on if record else None
+        fresh = Record(
+            device.text,
+            signer.name,
+            certificate.serial,
+            certificate.thumbprint,
+            certificate.not_after.isoformat(),
+            registered_on,
+        )
+        bench.workspace.write(own.record, fresh.to_json())

@@ -1,0 +1,157 @@
+"""Certificates, CSRs and keys as values: read in process, where a spawned `openssl x509` costs 25 ms each."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thingmint.errors import ToolError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What thingmint asks of a certificate. `pem` is canonical: no text dump, LF, one trailing newline."""
+
+    pem: bytes = field(repr=False)
+    common_name: str
+    issuer_name: str
+    serial: str  # upper-case hex of even length, as openssl names files and rows
+    not_before: datetime  # UTC
+    not_after: datetime  # UTC
+    key: str  # rsa:2048, ec:P-256, …
+    public_key: str  # SHA-256 of the SubjectPublicKeyInfo, hex
+    thumbprint: str  # SHA-1 of the DER in upper-case hex: what Azure shows
+    is_ca: bool
+    parsed: "x509.Certificate" = field(repr=False)
+
+    @property
+    def lifetime_days(self) -> int:
+        return round((self.not_after - self.not_before).total_seconds() / 86400)
+
+    @property
+    def expired(self) -> bool:
+        return self.not_after <= datetime.now(UTC)
+
+    def issued_by(self, issuer: "Certificate") -> bool:
+        """Whether the names match and `issuer`'s key made the signature. Dates are the caller's question."""
+        from cryptography.exceptions import InvalidSignature
+
+        try:
+            self.parsed.verify_directly_issued_by(issuer.parsed)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class SigningRequest:
+    """A CSR (RFC 2986) whose signature was checked."""
+
+    common_name: str
+    subject: str  # RFC 4514
+    key: str
+    public_key: str
+
+
+def read_certificate(path: Path) -> Certificate:
+    """Raises ToolError where the file is missing or holds no certificate. Text before BEGIN is skipped."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except OSError as error:
+        raise ToolError(f"the certificate {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ToolError(
+            f"{path} holds no readable certificate.", detail=str(error), things_to_try=["restore it from a backup"]
+        ) from None
+    serial = f"{certificate.serial_number:X}"
+    return Certificate(
+        pem=certificate.public_bytes(Encoding.PEM),
+        common_name=_common_name(certificate.subject),
+        issuer_name=_common_name(certificate.issuer),
+        serial=serial if len(serial) % 2 == 0 else f"0{serial}",
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        key=_key_text(certificate.public_key()),
+        public_key=_public_key_digest(certificate.public_key()),
+        thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - a name, not a proof
+        is_ca=_is_ca(certificate),
+        parsed=certificate,
+    )
+
+
+def read_request(path: Path) -> SigningRequest:
+    """Raises ToolError where the CSR is missing, unreadable, or not signed by the key that it carries."""
+    from cryptography import x509
+
+    cure = [f"move {path} away and run this again: it is made anew"]
+    try:
+        request = x509.load_pem_x509_csr(path.read_bytes())
+    except OSError as error:
+        raise ToolError(f"the CSR {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ToolError(f"{path} holds no readable CSR.", detail=str(error), things_to_try=cure) from None
+    if not request.is_signature_valid:
+        raise ToolError(f"the signature of the CSR {path} does not match its public key.", things_to_try=cure)
+    return SigningRequest(
+        _common_name(request.subject),
+        request.subject.rfc4514_string(),
+        _key_text(request.public_key()),
+        _public_key_digest(request.public_key()),
+    )
+
+
+def read_key_digest(path: Path) -> str:
+    """The public half's digest, to compare with a certificate's or a CSR's. The key itself goes nowhere."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise ToolError(f"the private key {path} cannot be read: {error.strerror}.") from None
+    except (ValueError, TypeError):  # the library's own text is left out: it may quote the file
+        raise ToolError(
+            f"{path} holds no readable private key.",
+            things_to_try=["restore it from a backup", "an encrypted key has to be decrypted first"],
+        ) from None
+    return _public_key_digest(key.public_key())  # type: ignore[arg-type]  # X25519 and DH keys sign nothing
+
+
+def _common_name(name: "x509.Name") -> str:
+    from cryptography.x509.oid import NameOID
+
+    values = [str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return values[0] if len(values) == 1 else ""
+
+
+def _key_text(key: "CertificatePublicKeyTypes") -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa:{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return {"secp256r1": "ec:P-256", "secp384r1": "ec:P-384"}.get(key.curve.name, f"ec:{key.curve.name}")
+    return type(key).__name__
+
+
+def _public_key_digest(key: "CertificatePublicKeyTypes") -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _is_ca(certificate: "x509.Certificate") -> bool:
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False

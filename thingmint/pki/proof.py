@@ -1,0 +1,56 @@
+"""Proof of possession: a short-lived certificate whose CN is the hub's code, signed by the authority's key."""
+
+from thingmint.pki import database, inspect, keys, transaction
+from thingmint.pki.bench import Bench
+from thingmint.pki.keys import KeyWish, RequestWish
+from thingmint.pki.signer import Signer
+from thingmint.pki.transaction import Request
+
+DAYS = 1
+
+
+def make(bench: Bench, signer: Signer, code: str) -> bytes:
+    """The proof as PEM, by the article's lines with a profile of its own; empty with --dry.
+
+    It proves that whoever uploaded the CA holds its key; valid for a day and good for no TLS connection.
+    """
+    clean_up(bench, signer)
+    key, csr, certificate = (signer.folder / f"proof{suffix}" for suffix in (".key", ".csr", ".pem"))
+    # An earlier proof's CSR and certificate are for another code: they make room.
+    for path in (csr, certificate):
+        if path.exists():
+            bench.workspace.remove(path)
+    keys.make(
+        bench,
+        key=key,
+        csr=csr,
+        spec=KeyWish(None, bench.session.settings.pki.key),
+        request=RequestWish(signer.cnf.name, code, ()),
+    )
+    issued = transaction.issue(
+        bench,
+        signer,
+        [Request(csr, certificate, code)],
+        extensions="v3_proof" if bench.hardened else None,
+        days=DAYS,
+    )
+    return issued[0].pem if issued else b""
+
+
+def clean_up(bench: Bench, signer: Signer) -> None:
+    """Remove the proof's key and revoke its certificate. Finds nothing to do when that was done before."""
+    workspace = bench.workspace
+    transaction.recover(bench, signer)
+    key, certificate = signer.folder / "proof.key", signer.folder / "proof.pem"
+    if workspace.exists(certificate) and _valid(bench, signer):
+        transaction.revoke(bench, signer, certificate, reason="cessationOfOperation")
+    if workspace.exists(key):
+        workspace.remove(key)
+
+
+def _valid(bench: Bench, signer: Signer) -> bool:
+    certificate = signer.folder / "proof.pem"
+    if bench.workspace.only_planned(certificate):
+        return True
+    serial = inspect.read_certificate(certificate).serial
+    return any(row.serial == serial and row.status == "V" for row in database.read(signer.index))

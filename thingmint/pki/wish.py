@@ -1,0 +1,37 @@
+"""What a command line asked of a certificate, held against one that exists already."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from thingmint.errors import InputError
+from thingmint.pki.inspect import Certificate
+
+
+@dataclass(frozen=True)
+class Wish:
+    """None: the option was not given, so it never conflicts with what exists. `days` is a validity in days."""
+
+    common_name: str | None = None
+    key: str | None = None
+    days: int | None = None
+
+    def require_agreement(self, path: Path, found: Certificate, issuer: Certificate | None) -> None:
+        """Raises InputError, naming both, where the certificate at `path` contradicts what was asked for."""
+        # A life that was cut at the issuer's end is what the same wish would get again.
+        clipped = issuer is not None and found.not_after >= issuer.not_after
+        days = found.lifetime_days
+        if clipped and self.days is not None and self.days > days:
+            days = self.days
+        for option, wanted, is_so in (
+            ("--cn", self.common_name, found.common_name),
+            ("--key", self.key, found.key),
+            ("--days", self.days, days),
+        ):
+            if wanted is not None and wanted != is_so:
+                raise InputError(
+                    f"{path} exists with {option} {is_so}, and {option} {wanted} asks for another.",
+                    things_to_try=[
+                        f"leave {option} out to use what exists",
+                        "use another workspace (THINGMINT_WORKSPACE)",
+                    ],
+                )

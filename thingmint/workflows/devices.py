@@ -1,0 +1,145 @@
+"""device, devices and device-delete: a device's certificate here and its identity on the hub."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from thingmint.errors import HubError, InputError
+from thingmint.ids import DeviceId
+from thingmint.pki import authority, bench, identity
+from thingmint.pki.identity import DeviceFiles, Record
+from thingmint.session import Session
+from thingmint.workflows import consent, options, targets
+
+if TYPE_CHECKING:
+    from thingmint.hub import registry
+    from thingmint.workflows.targets import Hub
+
+X509_CA = "certificateAuthority"
+
+
+def device(
+    session: Session, *, imei: str | None, key: str | None = None, days: str | None = None, register: bool = True
+) -> identity.Identity:
+    """The identity on the hub, then key, CSR, certificate and chain: the article's order."""
+    wish = options.wish(key=key, days=days)
+    if not register or session.dry:
+        targets.announce(session)
+    chosen = options.device_id(session, imei)
+    signer = authority.intermediate(session.workspace)
+    with bench.locked(session) as locked:
+        identity.require_possible(locked, signer, chosen, wish)
+    hub = None
+    if register and session.dry:
+        session.console.say(f"would register {chosen} on {session.settings.azure.hub} as {X509_CA}")
+    elif register:
+        hub = targets.open_hub(session)
+        _register(session, hub, chosen)
+    with bench.locked(session) as locked:
+        made = identity.make(locked, signer, chosen, wish)
+        if hub:
+            _record_registration(session, made.files, hub.target.hub_host)
+    if made.certificate:
+        done = "made" if made.new else "unchanged"
+        session.console.say(f"{done}: certificate of {chosen} ({made.certificate.key})")
+        session.console.say(
+            f"  {made.files.certificate}, until {made.certificate.not_after:%Y-%m-%d}, "
+            f"thumbprint {made.certificate.thumbprint}"
+        )
+        session.console.say(f"  key: {made.files.key} (keep it private) · chain: {made.files.chain.name}")
+        session.console.say(f"next: invoke connect --imei {chosen}")
+    return made
+
+
+def devices(session: Session, *, as_json: bool = False) -> None:
+    """The hub's device identities."""
+    if _skip_dry(session, "list the device identities"):
+        return
+    hub = targets.open_hub(session)
+    found = sorted(hub.registry.list(), key=lambda one: one.device_id)
+    if as_json:
+        session.console.result_json([_as_json(one) for one in found])
+        return
+    session.console.table(
+        ("deviceId", "authenticationType", "status", "connectionState", "lastActivityTime"),
+        [(d.device_id, d.authentication, d.status, d.connection_state, _time(d.last_activity)) for d in found],
+    )
+    session.console.say(f"{len(found)} device(s) on {hub.target.hub}")
+
+
+def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> None:
+    """Remove the identity from the hub, and nothing else."""
+    chosen = options.device_id(session, imei)
+    if _skip_dry(session, f"delete the identity {chosen}"):
+        return
+    hub = targets.open_hub(session)
+    if hub.registry.get(chosen.text) is None:
+        session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
+        return
+    consent.ask(session, f"delete the identity of {chosen} on {hub.target.hub}", yes=yes)
+    hub.registry.delete(chosen.text)
+    own = DeviceFiles.of(session.workspace, chosen)
+    _record_registration(session, own, None)
+    session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
+    stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
+    if stays:
+        session.console.say(f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate stays valid")
+        session.console.say(f"next: invoke device --imei {chosen} registers it again")
+
+
+def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
+    found = hub.registry.get(chosen.text)
+    if found is None:
+        try:
+            found = hub.registry.create(chosen.text)
+            session.console.say(f"registered: {chosen} on {hub.target.hub} ({X509_CA})")
+        except HubError as error:
+            # Somebody else was faster, or our own earlier try was committed and its answer lost.
+            found = hub.registry.get(chosen.text) if error.status == 409 else None
+            if found is None:
+                raise
+    else:
+        session.console.say(f"unchanged: {chosen} is registered on {hub.target.hub} already")
+    _require_x509_ca(hub, found)
+    if found.status != "enabled":
+        session.console.warn(f"{chosen} is {found.status} on the hub: it is refused until it is enabled again.")
+
+
+def _require_x509_ca(hub: "Hub", found: "registry.Identity") -> None:
+    if found.authentication != X509_CA:
+        raise InputError(
+            f"{found.device_id} is registered on {hub.target.hub} with the authentication {found.authentication!r}: "
+            "a certificate of this CA would not let it in.",
+            things_to_try=[
+                f"delete that identity, then run this again: invoke device-delete --imei {found.device_id}",
+                "use another id",
+            ],
+        )
+
+
+def _record_registration(session: Session, own: DeviceFiles, hub_host: str | None) -> None:
+    record = Record.read(own.record)
+    if record and record.registered_on != hub_host:
+        session.workspace.write(own.record, replace(record, registered_on=hub_host).to_json())
+
+
+def _skip_dry(session: Session, what: str) -> bool:
+    if session.dry:
+        targets.announce(session)
+        session.console.say(f"would {what} on {session.settings.azure.hub}")
+    return session.dry
+
+
+def _time(value: datetime | None) -> str:
+    return value.isoformat(timespec="seconds") if value else "never"
+
+
+def _as_json(one: "registry.Identity") -> dict[str, Any]:
+    """The hub's own field names, so that a script for `az iot hub device-identity list` reads them."""
+    return {
+        "deviceId": one.device_id,
+        "authenticationType": one.authentication,
+        "status": one.status,
+        "connectionState": one.connection_state,
+        "lastActivityTime": one.last_activity.isoformat() if one.last_activity else None,
+    }

@@ -1,0 +1,104 @@
+"""From the configuration to an open hub: which one, how to trust it, who signs in. The lab is started where needed."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from thingmint.errors import InputError
+from thingmint.session import Session
+from thingmint.target import Target
+
+if TYPE_CHECKING:
+    from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.registry import Registry
+    from thingmint.lab.control import RunningLab
+
+ARM = "https://management.azure.com"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """An open hub: its CA certificates and its device registry. `lab` is None on Azure."""
+
+    target: Target
+    certificates: "HubCertificates"
+    registry: "Registry"
+    lab: "RunningLab | None"
+
+
+def announce(session: Session, *, signed_in_as: str = "") -> None:
+    """The first line on stderr of every task."""
+    azure = session.settings.azure
+    if session.settings.target == "lab":
+        session.console.announce(f"lab ({session.workspace.lab})")
+        return
+    who = f" · signed in as {signed_in_as}" if signed_in_as else ""
+    session.console.announce(f"Azure · {azure.subscription_id} · {azure.hub}{who}")
+
+
+def open_hub(session: Session) -> Hub:
+    """Announce the target, start the lab where it is the target, sign in. Never called with --dry.
+
+    Raises HubError where the sign-in fails, InputError where the lab is down and may not be started.
+    """
+    if session.settings.target == "lab":
+        announce(session)
+        lab = _lab(session)
+        return _open(lab.target(session.settings), lab)
+    target = azure_target(session)
+    from thingmint.hub.credentials import open_credential, signed_in_as
+
+    name = "a connection string" if target.connection_string else signed_in_as(open_credential(target), f"{ARM}/.default")
+    announce(session, signed_in_as=name)
+    return _open(target, None)
+
+
+def azure_target(session: Session) -> Target:
+    """Azure's public endpoints for the configured hub."""
+    azure = session.settings.azure
+    connection_string = None
+    if azure.auth == "connection-string":
+        connection_string = os.environ.get(azure.connection_string_variable)
+        if not connection_string:
+            raise InputError(
+                f"azure.auth is connection-string, but {azure.connection_string_variable} is not set.",
+                things_to_try=[
+                    f"set it: az iot hub connection-string show --hub-name {azure.hub}",
+                    "or set azure.auth to identity, and run `az login`",
+                ],
+            )
+    return Target(
+        kind="azure",
+        subscription_id=azure.subscription_id,
+        resource_group=azure.resource_group,
+        hub=azure.hub,
+        hub_host=session.settings.hub_host,
+        arm_url=ARM,
+        registry_host=session.settings.hub_host,
+        tenant_id=azure.tenant_id,
+        connection_string=connection_string,
+    )
+
+
+def _lab(session: Session) -> "RunningLab":
+    from thingmint.lab import control
+
+    lab = control.running(session)
+    if lab:
+        return lab
+    if not session.settings.lab.autostart:
+        raise InputError(
+            f"no lab is running in {session.workspace.lab}, and lab.autostart is off.",
+            things_to_try=["start it: invoke lab-up"],
+        )
+    session.console.say("starting the lab (it ends by itself when idle; `invoke lab-down` ends it now)")
+    return control.start(session)
+
+
+def _open(target: Target, lab: "RunningLab | None") -> Hub:
+    from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.credentials import open_credential
+    from thingmint.hub.registry import open_registry
+
+    credential = open_credential(target)
+    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
