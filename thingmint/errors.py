@@ -4,6 +4,7 @@ An error says what is wrong and where, then what to try. Below tasks.py nothing 
 is raised, and the one boundary in tasks.py turns it into text and an exit code.
 """
 
+import errno
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -71,3 +72,12 @@ class HubError(ThingmintError):
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+
+def explain_os_error(error: OSError) -> ToolError:
+    """What no part below expected of the file system or a socket, still without a traceback."""
+    where = f" ({error.filename})" if error.filename else ""
+    return ToolError(
+        f"the system refused: {error.strerror or error}{where}.",
+        things_to_try=["free some space" if error.errno == errno.ENOSPC else "check owner and mode of that path"],
+    )

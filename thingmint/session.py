@@ -1,15 +1,20 @@
 """Session: what every verb is handed, made once for a command line, so that chained tasks share it."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from thingmint import config
 from thingmint.config import Loaded, Settings
 from thingmint.console import Console
 from thingmint.shell import Shell
-from thingmint.workspace import Workspace
+from thingmint.workspace import REPOSITORY, Workspace
 
 
 @dataclass(frozen=True)
 class Session:
+    """The values in force, the folder they work in, the gate to processes, and the voice."""
+
     loaded: Loaded
     workspace: Workspace
     shell: Shell
@@ -22,3 +27,15 @@ class Session:
     @property
     def dry(self) -> bool:
         return self.shell.dry
+
+
+def make_session(root: Path, loaded: Loaded, console: Console, *, echo: bool = False, dry: bool = False) -> Session:
+    """A session in the workspace `root`."""
+    shell = Shell(console, echo=echo, dry=dry)
+    return Session(loaded, Workspace(root, shell=shell, console=console), shell, console)
+
+
+def open_session(*, echo: bool, dry: bool) -> Session:
+    """The command line's: workspace and configuration as the environment says. Raises ConfigError."""
+    root = Path(os.environ.get("THINGMINT_WORKSPACE") or REPOSITORY).absolute()
+    return make_session(root, config.load(), Console(), echo=echo, dry=dry)

@@ -34,7 +34,7 @@ class Bench:
             (self.session.settings.pki.openssl, *arguments), cwd=self.workspace.ca, keep=(self.lock,), redirect=redirect
         )
         if finished.exit_code:
-            raise explained(ToolError, f"openssl failed with exit code {finished.exit_code}", finished)
+            raise failed(finished)
         return finished
 
 
@@ -45,6 +45,10 @@ def locked(session: Session) -> Iterator[Bench]:
     session.workspace.prepare()
     with session.workspace.locked("ca") as descriptor:
         yield Bench(session, descriptor)
+
+
+def failed(finished: Finished) -> ThingmintError:
+    return explained(ToolError, f"openssl failed with exit code {finished.exit_code}", finished)
 
 
 def explained(kind: type[ThingmintError], message: str, finished: Finished) -> ThingmintError:

@@ -88,6 +88,19 @@ def require_unique(workspace: Workspace, signer: Signer, device: DeviceId) -> No
     device.require_unique(sorted(names))
 
 
+def require_possible(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> None:
+    """Everything `make` would refuse, asked before the hub is told of the device."""
+    signer.require(bench.workspace, made_by="rootca subca")
+    transaction.recover(bench, signer)
+    require_unique(bench.workspace, signer, device)
+    own = DeviceFiles.of(bench.workspace, device)
+    if own.certificate.exists():
+        certificate = check(bench.workspace, signer, device)
+        wish.require_agreement(own.certificate, certificate, inspect.read_certificate(signer.certificate))
+    elif not bench.session.dry:
+        signer.able_to_sign()
+
+
 def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity:
     """Key, CSR and certificate by the article's two lines, then the chain file and the record.
 
@@ -95,18 +108,13 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
     """
     workspace = bench.workspace
     own = DeviceFiles.of(workspace, device)
-    signer.require(workspace, made_by="subca")
-    transaction.recover(bench, signer)
-    require_unique(workspace, signer, device)
+    require_possible(bench, signer, device, wish)
     if workspace.exists(own.certificate):
         if workspace.only_planned(own.certificate):
             return Identity(device, own, None, new=False)
-        certificate = check(workspace, signer, device)
-        wish.require_agreement(own.certificate, certificate, inspect.read_certificate(signer.certificate))
+        certificate = inspect.read_certificate(own.certificate)
         _write_companions(bench, signer, own, device, certificate)
         return Identity(device, own, certificate, new=False)
-    if not bench.session.dry:
-        signer.able_to_sign()  # before a key is made for nothing
     keys.make(
         bench,
         key=own.key,

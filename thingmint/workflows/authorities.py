@@ -116,7 +116,10 @@ def _checked(session: Session, signer: Signer) -> Certificate:
     if root.certificate.exists() and not certificate.issued_by(inspect.read_certificate(root.certificate)):
         raise InputError(
             f"{signer.certificate} was not issued by {root.certificate}.",
-            things_to_try=["bring back the rootca.pem that belongs to it", "or move ca/subca away and run: invoke subca"],
+            things_to_try=[
+                "bring back the rootca.pem that belongs to it",
+                "or move ca/subca away and run: invoke subca",
+            ],
         )
     return certificate
 

@@ -53,7 +53,7 @@ def device(
 
 def devices(session: Session, *, as_json: bool = False) -> None:
     """The hub's device identities."""
-    if _skip_dry(session, "list the device identities"):
+    if targets.dry(session, "list the device identities"):
         return
     hub = targets.open_hub(session)
     found = sorted(hub.registry.list(), key=lambda one: one.device_id)
@@ -70,7 +70,7 @@ def devices(session: Session, *, as_json: bool = False) -> None:
 def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> None:
     """Remove the identity from the hub, and nothing else."""
     chosen = options.device_id(session, imei)
-    if _skip_dry(session, f"delete the identity {chosen}"):
+    if targets.dry(session, f"delete the identity {chosen}"):
         return
     hub = targets.open_hub(session)
     if hub.registry.get(chosen.text) is None:
@@ -83,7 +83,9 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:
-        session.console.say(f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate stays valid")
+        session.console.say(
+            f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate stays valid"
+        )
         session.console.say(f"next: invoke device --imei {chosen} registers it again")
 
 
@@ -121,13 +123,6 @@ def _record_registration(session: Session, own: DeviceFiles, hub_host: str | Non
     record = Record.read(own.record)
     if record and record.registered_on != hub_host:
         session.workspace.write(own.record, replace(record, registered_on=hub_host).to_json())
-
-
-def _skip_dry(session: Session, what: str) -> bool:
-    if session.dry:
-        targets.announce(session)
-        session.console.say(f"would {what} on {session.settings.azure.hub}")
-    return session.dry
 
 
 def _time(value: datetime | None) -> str:

@@ -36,6 +36,14 @@ def announce(session: Session, *, signed_in_as: str = "") -> None:
     session.console.announce(f"Azure · {azure.subscription_id} · {azure.hub}{who}")
 
 
+def dry(session: Session, deed: str) -> bool:
+    """With --dry: say that the task would do `deed` on the hub, and return True. The network is left alone."""
+    if session.dry:
+        announce(session)
+        session.console.say(f"would {deed} on {session.settings.azure.hub}")
+    return session.dry
+
+
 def open_hub(session: Session) -> Hub:
     """Announce the target, start the lab where it is the target, sign in. Never called with --dry.
 
@@ -48,7 +56,9 @@ def open_hub(session: Session) -> Hub:
     target = azure_target(session)
     from thingmint.hub.credentials import open_credential, signed_in_as
 
-    name = "a connection string" if target.connection_string else signed_in_as(open_credential(target), f"{ARM}/.default")
+    name = (
+        "a connection string" if target.connection_string else signed_in_as(open_credential(target), f"{ARM}/.default")
+    )
     announce(session, signed_in_as=name)
     return _open(target, None)
 

@@ -1,0 +1,192 @@
+"""The verbs of thingmint, a short function each, and the boundary that turns errors into exit codes."""
+
+import functools
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from thingmint.session import Session
+
+if not (3, 11) <= sys.version_info[:2] < (3, 14) or not importlib.util.find_spec("thingmint"):
+    raise Exit(
+        f"error: this `invoke` belongs to {sys.prefix}, not to thingmint's environment: "
+        "run `make setup` (Windows: py bootstrap.py), then the line that it ends with.",
+        2,
+    )
+
+_IMEI = "the device id, usually the IMEI on the sticker inside the device"
+_KEY = "rsa:2048 or ec:P-256; a new key only, default in the configuration"
+_DAYS = "validity in days, cut at the issuer's end; default in the configuration"
+_JSON = "print JSON instead of a table"
+_YES = "do not ask (a production hub asks all the same)"
+
+
+@functools.cache
+def _session(echo: bool, dry: bool) -> "Session":
+    """One session for all tasks of a command line."""
+    from thingmint.session import open_session
+
+    return open_session(echo=echo, dry=dry)
+
+
+def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
+    """A task that is handed a Session; every error a user can cause leaves it as text and an exit code."""
+
+    def decorate(function: Callable[..., None]) -> Any:
+        @functools.wraps(function)
+        def bounded(context: Context, *arguments: Any, **options: Any) -> None:
+            from thingmint.errors import INTERRUPTED, ThingmintError, explain_os_error
+
+            try:
+                function(_session(context.config.run.echo, context.config.run.dry), *arguments, **options)
+            except ThingmintError as error:
+                raise Exit(error.render(), error.exit_code) from None
+            except KeyboardInterrupt:
+                raise Exit("interrupted; nothing is half done: run the same line again", INTERRUPTED) from None
+            except BrokenPipeError:
+                # The reader of stdout has gone (`invoke … | head`): point it elsewhere, so that no flush fails later.
+                sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until exit
+                raise Exit("", 0) from None
+            except OSError as error:
+                known = explain_os_error(error)
+                raise Exit(known.render(), known.exit_code) from None
+
+        # -e is Invoke's own --echo: no short flags of ours, ever.
+        return task(bounded, auto_shortflags=False, help=help_texts)
+
+    return decorate
+
+
+@verb(cn="common name; default in the configuration", key=_KEY, days=_DAYS)
+def rootca(session: "Session", cn: str | None = None, key: str | None = None, days: str | None = None) -> None:
+    """Make the root CA: folders, cnf, key, CSR and self-signed certificate."""
+    from thingmint.workflows import authorities
+
+    authorities.rootca(session, cn=cn, key=key, days=days)
+
+
+@verb(cn="common name; default in the configuration", key=_KEY, days=_DAYS)
+def subca(session: "Session", cn: str | None = None, key: str | None = None, days: str | None = None) -> None:
+    """Make the intermediate CA, signed by the root."""
+    from thingmint.workflows import authorities
+
+    authorities.subca(session, cn=cn, key=key, days=days)
+
+
+@verb(
+    name="the certificate's name on the hub; default in the configuration",
+    replace="put it in place of another certificate of that name",
+)
+def verify(session: "Session", name: str | None = None, replace: bool = False) -> None:
+    """Upload the intermediate CA to the hub and prove possession of its key."""
+    from thingmint.workflows import authorities
+
+    authorities.verify(session, name=name, replace=replace)
+
+
+@verb(imei=_IMEI, key=_KEY, days=_DAYS, no_register="make the certificate only, without an identity on the hub")
+def device(
+    session: "Session",
+    imei: str | None = None,
+    key: str | None = None,
+    days: str | None = None,
+    no_register: bool = False,
+) -> None:
+    """Register a device on the hub and make its key, CSR, certificate and chain."""
+    from thingmint.workflows import devices
+
+    devices.device(session, imei=imei, key=key, days=days, register=not no_register)
+
+
+@verb(imei=_IMEI)
+def connect(session: "Session", imei: str | None = None) -> None:
+    """Connect as the device over MQTT/TLS, send telemetry, and prove that the hub heard it."""
+    from thingmint.workflows import connection
+
+    connection.connect(session, imei=imei)
+
+
+@verb(imei=_IMEI, ca="an authority: rootca or subca")
+def show(session: "Session", imei: str | None = None, ca: str | None = None) -> None:
+    """Show a device's or an authority's CSR, certificate and chain."""
+    from thingmint.workflows import listing
+
+    listing.show(session, imei=imei, ca=ca)
+
+
+@verb(json=_JSON)
+def cas(session: "Session", json: bool = False) -> None:
+    """List the CA certificates on the hub."""
+    from thingmint.workflows import listing
+
+    listing.cas(session, as_json=json)
+
+
+@verb(name="the certificate's name on the hub", yes=_YES)
+def ca_delete(session: "Session", name: str | None = None, yes: bool = False) -> None:
+    """Delete a CA certificate from the hub."""
+    from thingmint.workflows import listing
+
+    listing.ca_delete(session, name=name, yes=yes)
+
+
+@verb(json=_JSON)
+def devices(session: "Session", json: bool = False) -> None:
+    """List the device identities on the hub."""
+    from thingmint.workflows import devices as workflow
+
+    workflow.devices(session, as_json=json)
+
+
+@verb(imei=_IMEI, yes=_YES)
+def device_delete(session: "Session", imei: str | None = None, yes: bool = False) -> None:
+    """Delete a device's identity from the hub; its files stay."""
+    from thingmint.workflows import devices as workflow
+
+    workflow.device_delete(session, imei=imei, yes=yes)
+
+
+@verb()
+def config(session: "Session") -> None:
+    """Show the values in force and where each came from."""
+    from thingmint.workflows import listing
+
+    listing.config(session)
+
+
+@verb()
+def lab(session: "Session") -> None:
+    """Run the lab in the foreground until Ctrl-C."""
+    from thingmint.workflows import laboratory
+
+    laboratory.run(session)
+
+
+@verb()
+def lab_up(session: "Session") -> None:
+    """Start the lab, the local hub, in the background."""
+    from thingmint.workflows import laboratory
+
+    laboratory.up(session)
+
+
+@verb()
+def lab_down(session: "Session") -> None:
+    """Stop the lab; what it stored stays."""
+    from thingmint.workflows import laboratory
+
+    laboratory.down(session)
+
+
+@verb(imei=_IMEI)
+def rehearse(session: "Session", imei: str | None = None) -> None:
+    """Run the whole path in a workspace and a lab of its own, from root CA to telemetry."""
+    from thingmint.workflows import rehearsal
+
+    rehearsal.rehearse(session, imei=imei)

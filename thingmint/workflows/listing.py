@@ -1,0 +1,127 @@
+"""show, cas, ca-delete and config: looking at what exists, and the article's clean-up."""
+
+from typing import TYPE_CHECKING, Any
+
+from thingmint import openssl
+from thingmint.config import Settings
+from thingmint.errors import InputError
+from thingmint.pki import authority, bench, inspect
+from thingmint.pki.identity import DeviceFiles, Record
+from thingmint.pki.inspect import Certificate
+from thingmint.pki.signer import Signer
+from thingmint.session import Session
+from thingmint.workflows import consent, options, targets
+
+if TYPE_CHECKING:
+    from thingmint.hub.certificates import HubCertificate
+
+
+def show(session: Session, *, imei: str | None = None, ca: str | None = None) -> None:
+    """The article's `req -text` and `x509 -text` on stdout, then the chain."""
+    targets.announce(session)
+    if (imei is None) == (ca is None):
+        raise InputError("show needs one of --imei ID and --ca NAME.", things_to_try=["e.g. invoke show --ca subca"])
+    workspace = session.workspace
+    if imei is not None:
+        own = DeviceFiles.of(workspace, options.device_id(session, imei))
+        csr, certificate, made_by = own.csr, own.certificate, f"device --imei {imei}"
+    else:
+        signer = _signer(session, ca)
+        csr, certificate, made_by = signer.csr, signer.certificate, signer.name
+    if not certificate.exists():
+        raise InputError(f"{certificate} does not exist.", things_to_try=[f"make it: invoke {made_by}"])
+    bench.require_openssl(session)
+    texts = [openssl.req_text(workspace.from_ca(csr))] if csr.exists() else []
+    for arguments in (*texts, openssl.x509_text(workspace.from_ca(certificate))):
+        finished = session.shell.read((session.settings.pki.openssl, *arguments), cwd=workspace.ca, echo=True)
+        if finished.exit_code:
+            raise bench.failed(finished)
+        session.console.result(finished.stdout.rstrip("\n"))
+    for depth, link in enumerate(chain(session, inspect.read_certificate(certificate))):
+        arrow = f"{'   ' * (depth - 1)}└─ " if depth else ""
+        session.console.say(f"{arrow}{link.common_name}  until {link.not_after:%Y-%m-%d}  {link.thumbprint}")
+    if imei is not None and (record := Record.read(own.record)) and record.registered_on:
+        session.console.say(f"registered on {record.registered_on}")
+
+
+def chain(session: Session, last: Certificate) -> list[Certificate]:
+    """From the root down to `last`, as far as this workspace's authorities issued it."""
+    links = [last]
+    for signer in (authority.intermediate(session.workspace), authority.root(session.workspace)):
+        if signer.certificate.exists():
+            issuer = inspect.read_certificate(signer.certificate)
+            if issuer.thumbprint != links[0].thumbprint and links[0].issued_by(issuer):
+                links.insert(0, issuer)
+    return links
+
+
+def cas(session: Session, *, as_json: bool = False) -> None:
+    """The hub's CA certificates."""
+    if targets.dry(session, "list the CA certificates"):
+        return
+    hub = targets.open_hub(session)
+    found = hub.certificates.list()
+    if as_json:
+        session.console.result_json([_as_json(one) for one in found])
+        return
+    session.console.table(
+        ("name", "subject", "isVerified", "expires", "thumbprint"),
+        [(c.name, c.subject, str(c.verified).lower(), f"{c.expires:%Y-%m-%d}", c.thumbprint) for c in found],
+    )
+    session.console.say(f"{len(found)} CA certificate(s) on {hub.target.hub}")
+
+
+def ca_delete(session: Session, *, name: str | None, yes: bool = False) -> None:
+    """Remove a CA certificate from the hub: its devices are refused from then on."""
+    if name is None:
+        raise InputError(
+            "no certificate was named.", things_to_try=["see them: invoke cas", "invoke ca-delete --name NAME"]
+        )
+    wanted = options.certificate_name(session, name)
+    if targets.dry(session, f"delete the CA certificate {wanted}"):
+        return
+    hub = targets.open_hub(session)
+    found = hub.certificates.get(wanted)
+    if found is None:
+        session.console.say(f"unchanged: {hub.target.hub} has no CA certificate {wanted}")
+        return
+    consent.ask(session, f"delete {wanted} ({found.subject}, {found.thumbprint}) on {hub.target.hub}", yes=yes)
+    hub.certificates.delete(wanted, etag=found.etag)
+    session.console.say(f"deleted: {wanted} on {hub.target.hub}; devices of {found.subject!r} are refused from now on")
+    session.console.say("  what stays: the authority itself in ca/; next: invoke verify uploads it again")
+
+
+def config(session: Session) -> None:
+    """The values in force and where each came from."""
+    targets.announce(session)
+    loaded = session.loaded
+    rows = []
+    for path, value in _flat(loaded.settings):
+        variable = loaded.overrides.get(path)
+        rows.append((path, "" if value is None else str(value), variable or str(loaded.file)))
+    session.console.table(("key", "value", "from"), rows)
+
+
+def _flat(settings: Settings) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for section, value in settings.model_dump().items():
+        rows += [(f"{section}.{key}", v) for key, v in value.items()] if isinstance(value, dict) else [(section, value)]
+    return rows
+
+
+def _signer(session: Session, name: str | None) -> Signer:
+    known = {one.name: one for one in (authority.root(session.workspace), authority.intermediate(session.workspace))}
+    if name not in known:
+        raise InputError(f"there is no authority {name!r}.", things_to_try=[f"--ca {one}" for one in known])
+    return known[name]
+
+
+def _as_json(one: "HubCertificate") -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "subject": one.subject,
+        "thumbprint": one.thumbprint,
+        "isVerified": one.verified,
+        "expires": one.expires.isoformat(),
+        "etag": one.etag,
+    }
