@@ -12,10 +12,11 @@ from typing import Any
 class Console:
     """One command line's voice. The target is announced once for each distinct text, before anything else.
 
-    A `quiet` one swallows the talk: `rehearse` tells its steps itself.
+    `rehearse` tells its steps itself: the console of what it runs is `quiet`, and prints no `results`.
     """
 
     quiet: bool = False
+    results: bool = True
     _announced: set[str] = field(default_factory=set)
 
     def announce(self, target: str) -> None:
@@ -31,7 +32,8 @@ class Console:
         self.say(f"warning: {text}")
 
     def result(self, text: str) -> None:
-        print(text, flush=True)
+        if self.results:
+            print(text, flush=True)
 
     def result_json(self, value: Any) -> None:
         self.result(json.dumps(value, indent=2, ensure_ascii=False))

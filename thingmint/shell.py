@@ -31,7 +31,7 @@ class Shell:
 
     def __init__(self, console: Console, *, echo: bool = False, dry: bool = False) -> None:
         self._console = console
-        self._echo = echo
+        self.echoes = echo
         self.dry = dry
         self._echoed_cwd: Path | None = None
 
@@ -84,7 +84,7 @@ class Shell:
 
     def echo(self, argv: Sequence[str], *, cwd: Path, redirect: str = "") -> None:
         """With -e or --dry, the line as the user would type it, the `cd` first."""
-        if not (self._echo or self.dry):
+        if not (self.echoes or self.dry):
             return
         if cwd != self._echoed_cwd:
             self._console.say(f"cd {quote([str(cwd)])}")

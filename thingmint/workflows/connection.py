@@ -1,0 +1,91 @@
+"""connect: speak as the device, then prove by the hub's own word that it heard."""
+
+import json
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from thingmint.errors import CheckError, InputError
+from thingmint.ids import DeviceId
+from thingmint.pki import authority, identity
+from thingmint.pki.identity import DeviceFiles
+from thingmint.session import Session
+from thingmint.workflows import options, targets
+
+if TYPE_CHECKING:
+    from thingmint.workflows.targets import Hub
+
+# Azure writes lastActivityTime with some delay; the lab at once.
+PROOF_SECONDS = {"azure": 120.0, "lab": 15.0}
+
+
+def connect(session: Session, *, imei: str | None) -> str:
+    """Send one telemetry message as the device; returns its body. Raises CheckError unless the hub heard it."""
+    if session.dry:
+        targets.announce(session)
+        chosen = options.device_id(session, imei)
+        session.console.say(f"would connect as {chosen} to {session.settings.hub_host}:8883 and send telemetry")
+        return ""
+    chosen = DeviceId.parse(imei)
+    signer = authority.intermediate(session.workspace)
+    signer.require(session.workspace, made_by="rootca subca")
+    identity.check(session.workspace, signer, chosen)
+    hub = targets.open_hub(session)
+    if hub.registry.get(chosen.text) is None:
+        raise InputError(
+            f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
+            things_to_try=[f"register it: invoke device --imei {chosen}"],
+        )
+    body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
+    heard_before = _last_heard(hub, chosen)
+    # The hub's clock, not ours: this machine's may be off. Its Date header has whole seconds.
+    started = hub.registry.server_time().replace(microsecond=0)
+    _send(session, hub, chosen, body)
+    moment = _require_heard(session, hub, chosen, since=started)
+    if hub.lab:
+        stored = [one.body for one in hub.lab.telemetry(chosen.text, after=heard_before)]
+        if body not in stored:
+            raise CheckError(
+                f"{hub.target.hub} saw {chosen}, but did not store what it sent: {body}",
+                things_to_try=[f"read the lab's log: {session.workspace.lab / 'lab.log'}"],
+            )
+    session.console.result(body)
+    session.console.say(f"heard: {hub.target.hub} last saw {chosen} at {moment:%Y-%m-%d %H:%M:%S} UTC")
+    return body
+
+
+def _send(session: Session, hub: "Hub", chosen: DeviceId, body: str) -> None:
+    from thingmint import device
+
+    own = DeviceFiles.of(session.workspace, chosen)
+    session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:8883 with {own.chain.name}")
+    device.send_telemetry(hub.target, chosen.text, certificate_chain=own.chain, key=own.key, body=body)
+
+
+def _last_heard(hub: "Hub", chosen: DeviceId) -> int:
+    stored = hub.lab.telemetry(chosen.text) if hub.lab else []
+    return stored[-1].sequence if stored else 0
+
+
+def _require_heard(session: Session, hub: "Hub", chosen: DeviceId, *, since: datetime) -> datetime:
+    """Poll the registry until its lastActivityTime is of this run."""
+    started = time.monotonic()
+    told = False
+    while True:
+        found = hub.registry.get(chosen.text)
+        if found and found.last_activity and found.last_activity >= since:
+            return found.last_activity
+        waited = time.monotonic() - started
+        if waited > PROOF_SECONDS[hub.target.kind]:
+            last = found.last_activity if found else None
+            raise CheckError(
+                f"{chosen} sent its message and the hub acknowledged it, but the registry does not show it: "
+                f"lastActivityTime is {last.astimezone(UTC).isoformat() if last else 'never'}, "
+                f"this run began at {since.isoformat()}.",
+                things_to_try=["run this again in some minutes", "invoke devices shows the registry's view"],
+            )
+        if waited > 5 and not told:
+            told = True
+            session.console.say("waiting for the registry to show it (Azure may take a minute or two)")
+        time.sleep(0.2 if hub.lab else 2)
