@@ -22,7 +22,7 @@ class Workspace:
         self.root = root
         self._shell = shell
         self._console = console
-        self._planned: set[Path] = set()
+        self._planned: set[Path] = set()  # filled with --dry alone
 
     @property
     def ca(self) -> Path:
@@ -82,14 +82,16 @@ class Workspace:
             return
         if folder != self.ca:  # the echo stands in ca/ itself
             self._shell.echo(["mkdir", "-p", self.from_ca(folder)], cwd=self.ca)
-        self._planned.add(folder)
-        if not self._shell.dry:
+        if self._shell.dry:
+            self._planned.add(folder)
+        else:
             files.make_private_directory(folder)
 
     def write(self, path: Path, data: bytes, *, mode: int = files.PUBLIC) -> None:
         """Atomic. Replaces what is there."""
-        self._planned.add(path)
-        if not self._shell.dry:
+        if self._shell.dry:
+            self._planned.add(path)
+        else:
             files.replace(path, data, mode=mode)
 
     def stage(self, final: Path, *, mode: int) -> Path:
@@ -103,8 +105,9 @@ class Workspace:
     def publish(self, staged: Path, final: Path) -> None:
         """Give a staged file its name. The move is echoed, since it belongs to the lines a reader replays."""
         self._shell.echo(["mv", self.from_ca(staged), self.from_ca(final)], cwd=self.ca)
-        self._planned.add(final)
-        if not self._shell.dry:
+        if self._shell.dry:
+            self._planned.add(final)
+        else:
             files.sync(staged)
             files.rename(staged, final)
 

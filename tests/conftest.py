@@ -1,0 +1,38 @@
+"""Workspaces for the tests: real folders, the real openssl, the lab's configuration."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thingmint import config
+from thingmint.console import Console
+from thingmint.session import Session, make_session
+
+MakeSession = Callable[..., Session]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own THINGMINT_* settings never reach a test."""
+    for name in list(os.environ):
+        if name.startswith("THINGMINT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def make_session_in() -> MakeSession:
+    """A session in a folder, with settings as environment variables would give them: pki_key="ec:P-256"."""
+
+    def make(root: Path, *, echo: bool = False, dry: bool = False, **settings: str) -> Session:
+        environment = {f"THINGMINT_{name.upper()}": value for name, value in settings.items()}
+        return make_session(root, config.load(environment), Console(), echo=echo, dry=dry)
+
+    return make
+
+
+@pytest.fixture
+def session(tmp_path: Path, make_session_in: MakeSession) -> Session:
+    """P-256: keys in milliseconds. The RSA default has tests of its own."""
+    return make_session_in(tmp_path / "ws", pki_key="ec:P-256")

@@ -1,0 +1,210 @@
+"""Kills, two at once, a full disk: afterwards the authority is whole, and running again finishes the job."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeSession
+from tests.pki.test_authority import make_both
+from tests.pki.test_identity import make_device
+from thingmint.errors import CheckError, ToolError
+from thingmint.ids import DeviceId
+from thingmint.pki import authority, bench, database, inspect, snapshot, transaction
+from thingmint.session import Session
+
+# Issues one device in the workspace argv[1], and kills itself at its argv[2]-th rename: before it, or after it.
+VICTIM = """
+import os, signal, sys
+from pathlib import Path
+countdown, when = int(sys.argv[2]), sys.argv[3]
+real = os.replace
+def replace(source, target):
+    global countdown
+    countdown -= 1
+    if countdown == 0 and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(source, target)
+    if countdown == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = replace
+from thingmint import config
+from thingmint.console import Console
+from thingmint.ids import DeviceId
+from thingmint.pki import authority, bench, identity
+from thingmint.pki.wish import Wish
+from thingmint.session import make_session
+session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
+with bench.locked(session) as locked:
+    authority.make_root(locked, Wish())
+    authority.make_intermediate(locked, Wish())
+    identity.make(locked, authority.intermediate(session.workspace), DeviceId.parse("victim"), Wish())
+"""
+
+
+def run_victim(root: Path, countdown: int, when: str) -> int:
+    argv = [sys.executable, "-c", VICTIM, str(root), str(countdown), when]
+    return subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode
+
+
+def require_whole(session: Session, *, devices: list[str]) -> None:
+    """Every invariant of an authority: rows, files, keys and chains tell one story."""
+    for signer in (authority.root(session.workspace), authority.intermediate(session.workspace)):
+        rows = database.read(signer.index)
+        assert {path.stem for path in signer.certs.iterdir()} == {row.serial for row in rows}
+        assert len({row.serial for row in rows}) == len(rows)
+        assert not snapshot.pending(signer.db)
+        assert not list(signer.db.glob("*.new"))
+        own = inspect.read_certificate(signer.certificate)
+        assert inspect.read_key_digest(signer.key) == own.public_key
+    issuer = inspect.read_certificate(authority.intermediate(session.workspace).certificate)
+    for name in devices:
+        certificate = inspect.read_certificate(session.workspace.devices / f"{name}.pem")
+        assert certificate.issued_by(issuer)
+        assert inspect.read_key_digest(session.workspace.devices / f"{name}.key") == certificate.public_key
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_at_every_rename_of_issuing_is_recovered_by_running_again(
+    session: Session, tmp_path: Path, make_session_in: MakeSession, when: str
+) -> None:
+    """Until a run gets through: key, CSR, snapshot, openssl's six, commit, certificate, chain, record."""
+    make_both(session)
+    for countdown in range(1, 30):
+        root = tmp_path / f"copy-{countdown}"
+        shutil.copytree(session.workspace.root, root)
+        code = run_victim(root, countdown, when)
+        if code == 0:
+            assert countdown > 7
+            return
+        assert code == -signal.SIGKILL
+        assert run_victim(root, 10_000, when) == 0
+        require_whole(make_session_in(root), devices=["victim"])
+    pytest.fail("no run got through")
+
+
+@pytest.mark.parametrize("countdown", range(1, 29, 5))
+def test_a_kill_in_a_fresh_folder_is_finished_by_the_next_run(session: Session, countdown: int) -> None:
+    assert run_victim(session.workspace.root, countdown, "before") == -signal.SIGKILL
+    assert run_victim(session.workspace.root, 10_000, "before") == 0
+    require_whole(session, devices=["victim"])
+
+
+def test_eight_at_once_issue_eight(session: Session) -> None:
+    make_both(session)
+    program = VICTIM.replace('"victim"', "sys.argv[4]")
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, session.workspace.root, "0", "-", f"d{n}"]) for n in range(8)
+    ]
+    assert [process.wait(timeout=60) for process in running] == [0] * 8
+    require_whole(session, devices=[f"d{n}" for n in range(8)])
+
+
+def test_the_same_device_twice_at_once_is_one_identity(session: Session) -> None:
+    make_both(session)
+    argv = [sys.executable, "-c", VICTIM, str(session.workspace.root), "0", "-"]
+    running = [subprocess.Popen(argv) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    require_whole(session, devices=["victim"])
+    rows = database.read(authority.intermediate(session.workspace).index)
+    assert [row.common_name for row in rows] == ["victim"]
+
+
+def test_the_lock_outlives_a_killed_python_while_openssl_still_runs(session: Session, tmp_path: Path) -> None:
+    make_both(session)
+    # An openssl that takes its time: kill -9 of Python alone must not free the lock while it writes.
+    slow = tmp_path / "openssl"
+    slow.write_text('#!/bin/sh\nif [ "$1" = ca ]; then sleep 2; fi\nexec openssl "$@"\n')
+    slow.chmod(0o755)
+    program = VICTIM.replace('"ec:P-256"}', f'"ec:P-256", "THINGMINT_PKI_OPENSSL": "{slow}"}}')
+    victim = subprocess.Popen([sys.executable, "-c", program, session.workspace.root, "0", "-"])
+    db = authority.intermediate(session.workspace).db
+    deadline = time.monotonic() + 30
+    while not snapshot.pending(db) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert snapshot.pending(db)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    began = time.monotonic()
+    make_device(session, DeviceId.parse("later"))
+    assert time.monotonic() - began > 0.5, "the lock was free while openssl was still at work"
+    require_whole(session, devices=["later"])
+
+
+def test_openssl_that_dies_or_lies_leaves_the_database_as_it_was(session: Session, tmp_path: Path) -> None:
+    make_both(session)
+    signer = authority.intermediate(session.workspace)
+    before = signer.index.read_bytes()
+    own_openssl = session.settings.pki.openssl
+    for name, script, error in (
+        ("killed", 'if [ "$1" = ca ]; then kill -9 $$; fi', ToolError),
+        ("lying", 'if [ "$1" = ca ]; then exit 0; fi', CheckError),
+        ("torn", 'if [ "$1" = ca ]; then openssl "$@"; printf V >> subca/db/index.txt; exit 0; fi', CheckError),
+        (
+            "empty",
+            'if [ "$1" = ca ]; then openssl "$@"; for f in subca/certs/*; do : > $f; done; exit 0; fi',
+            CheckError,
+        ),
+    ):
+        fake = tmp_path / name
+        fake.write_text(f'#!/bin/sh\n{script}\nexec {own_openssl} "$@"\n')
+        fake.chmod(0o755)
+        settings = session.settings.model_copy(
+            update={"pki": session.settings.pki.model_copy(update={"openssl": str(fake)})}
+        )
+        faulty = session.__class__(
+            session.loaded.__class__(settings, session.loaded.file, {}),
+            session.workspace,
+            session.shell,
+            session.console,
+        )
+        with pytest.raises(error):
+            make_device(faulty, DeviceId.parse(name))
+        assert signer.index.read_bytes() == before
+        make_device(session, DeviceId.parse(name))  # running again finishes the job
+        before = signer.index.read_bytes()
+    require_whole(session, devices=["killed", "lying", "torn", "empty"])
+
+
+def test_what_openssl_wrote_and_did_not_record_is_kept_apart(session: Session) -> None:
+    make_both(session)
+    signer = authority.intermediate(session.workspace)
+    own = make_device(session).files
+    snapshot.take(signer.db)
+    orphan = signer.certs / "0123456789ABCDEF.pem"
+    orphan.write_bytes(own.certificate.read_bytes())
+    signer.index.unlink()
+    with bench.locked(session) as locked:
+        transaction.recover(locked, signer)
+    assert [path.name.endswith("0123456789ABCDEF.pem") for path in signer.quarantine.iterdir()] == [True]
+    require_whole(session, devices=[own.certificate.stem])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+def test_a_full_disk_loses_nothing(session: Session, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        session.workspace.root = small / "ws"
+        make_both(session)
+        filler = small / "filler"
+        with contextlib.suppress(OSError):
+            filler.write_bytes(b"x" * 1_000_000)
+        with pytest.raises((ToolError, CheckError, OSError)):
+            make_device(session)
+        filler.unlink()
+        make_device(session)
+        require_whole(session, devices=["350457791791735879"])
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
