@@ -223,6 +223,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = key_node.value
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    "while reading a section", node.start_mark, "a list or section cannot be a key", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     "while reading a section", node.start_mark, f"the key {key!r} stands twice", key_node.start_mark

@@ -1,0 +1,53 @@
+"""One lab for the whole session, and certificates under it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.clients import Lab, connect_clients
+from tests.lab.pki import Pair, make
+from thingmint import config
+from thingmint.console import Console
+from thingmint.lab import control
+from thingmint.session import make_session
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    session = make_session(tmp_path_factory.mktemp("lab-ws"), config.load({}), Console(), echo=False, dry=False)
+    running = control.start(session)
+    try:
+        yield connect_clients(session, running)
+    finally:
+        control.stop(session)
+
+
+@pytest.fixture(scope="session")
+def root() -> Pair:
+    return make("Test Root")
+
+
+@pytest.fixture(scope="session")
+def subca(root: Pair) -> Pair:
+    return root.issue("Test SubCA", ca=True)
+
+
+@pytest.fixture
+def trusted(lab: Lab, subca: Pair) -> Iterator[Pair]:
+    """The intermediate, uploaded and verified while a test runs."""
+    lab.upload("subca", subca)
+    yield subca
+    if any(
+        one.name == "subca"
+        for one in lab.arm.certificates.list_by_iot_hub(lab.target.resource_group, lab.target.hub).value
+    ):
+        lab.delete_certificate("subca")
+
+
+@pytest.fixture
+def device_files(trusted: Pair, tmp_path: Path, lab: Lab) -> tuple[str, tuple[Path, Path]]:
+    """A registered device and its certificate; ids differ from test to test."""
+    device_id = f"thing-{tmp_path.name}"
+    lab.register(device_id)
+    return device_id, trusted.issue(device_id).save(tmp_path, "device")

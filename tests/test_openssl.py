@@ -1,0 +1,90 @@
+"""The argv builders against the article's own lines, and the parsers against openssl's own words."""
+
+import shlex
+from datetime import UTC, datetime
+
+import pytest
+
+from thingmint import openssl
+
+
+def test_the_root_request_is_the_articles_line() -> None:
+    built = openssl.req_new_key(
+        cnf="rootca.cnf", key_spec="rsa:2048", keyout="rootca/rootca.key", out="rootca/rootca.csr",
+        common_name="Development Root CA", extensions=openssl.CA_REQUEST, new=True,
+    )  # fmt: skip
+    assert ["openssl", *built] == shlex.split(
+        "openssl req -config rootca.cnf -new -newkey rsa:2048 -nodes -keyout rootca/rootca.key -out rootca/rootca.csr "
+        '-subj "/CN=Development Root CA" -addext "basicConstraints = critical,CA:true" '
+        '-addext "keyUsage = critical,keyCertSign,cRLSign"'
+    )
+
+
+def test_the_device_request_is_the_articles_line() -> None:
+    built = openssl.req_new_key(
+        cnf="subca.cnf", key_spec="rsa:2048", keyout="devices/350457791791735879.key",
+        out="devices/350457791791735879.csr", common_name="350457791791735879", extensions=openssl.DEVICE_REQUEST,
+    )  # fmt: skip
+    assert ["openssl", *built] == shlex.split(
+        'openssl req -config subca.cnf -newkey rsa:2048 -nodes -keyout "devices/350457791791735879.key" '
+        '-out "devices/350457791791735879.csr" -subj "/CN=350457791791735879" '
+        '-addext "basicConstraints = critical,CA:false" -addext "keyUsage = critical,digitalSignature" '
+        '-addext "extendedKeyUsage = clientAuth"'
+    )
+
+
+def test_signing_is_the_articles_line_plus_notext() -> None:
+    one = openssl.ca_sign(cnf="rootca.cnf", requests=["rootca/rootca.csr"], out="rootca/rootca.pem", selfsign=True)
+    assert ["openssl", *one] == shlex.split(
+        "openssl ca -config rootca.cnf -selfsign -batch -notext -in rootca/rootca.csr -out rootca/rootca.pem"
+    )
+
+
+def test_a_batch_names_its_requests_last_and_an_end_stands_over_days() -> None:
+    end = datetime(2050, 1, 2, 3, 4, 5, tzinfo=UTC)
+    built = openssl.ca_sign(cnf="subca.cnf", requests=["a.csr", "b.csr"], out=None, days=7, end=end)
+    assert built[-3:] == ("-infiles", "a.csr", "b.csr")
+    assert built[built.index("-enddate") + 1] == "20500102030405Z"
+    assert "-days" not in built
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("OpenSSL 3.0.19 27 Jan 2026 (Library: OpenSSL 3.0.19 27 Jan 2026)", None),
+        ("OpenSSL 3.5.4 30 Sep 2025 (Library: OpenSSL 3.5.4 30 Sep 2025)", None),
+        ("OpenSSL 4.0.0 14 Apr 2026 (Library: OpenSSL 4.0.0 14 Apr 2026)", None),
+        ("LibreSSL 3.3.6", "LibreSSL 3.3.6"),
+        ("OpenSSL 1.1.1w  11 Sep 2023", "OpenSSL 1.1"),
+        ("", "printed ''"),
+        ("GNU nothing", "GNU nothing"),
+    ],
+)
+def test_versions(text: str, problem: str | None) -> None:
+    found = openssl.unusable_version(text)
+    assert found is None if problem is None else problem in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "meaning"),
+    [
+        ("Problem with index file: subca/db/index.txt (could not load/parse file)", "index.txt"),
+        ("Error creating serial number index:(1,1,2)", "duplicate row"),
+        ("subca/db/serial.txt: error while loading serial number", "serial.txt"),
+        ("Could not open file or uri for loading CA private key from subca/subca.key", "key is not there"),
+        ("Could not find CA certificate from subca/subca.pem", "certificate is not there"),
+        ("CA certificate and CA private key do not match", "does not belong"),
+        ("ERROR:There is already a certificate for /CN=1", "issued before"),
+        ("Signature did not match the certificate request", "does not match its public key"),
+        ("write error: No space left on device", "disk is full"),
+        ('Can\'t open "subca.cnf" for reading, No such file or directory', "cnf file"),
+    ],
+)
+def test_openssls_words_become_plain_ones(stderr: str, meaning: str) -> None:
+    found = openssl.explain(f"Using configuration from subca.cnf\n{stderr}\n")
+    assert found
+    assert meaning in found.message
+
+
+def test_unknown_words_are_left_alone() -> None:
+    assert openssl.explain("something new") is None

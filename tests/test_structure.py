@@ -1,0 +1,103 @@
+"""The direction of imports, read from the code's own import statements; and what stands only once."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "thingmint"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Each part and the parts of thingmint it may import; what no line names is the ground that everybody may use.
+GROUND = {"errors", "files", "ids", "console", "shell", "render", "workspace", "config", "session", "target", "openssl"}
+MAY_IMPORT = {
+    "workflows": {"workflows", "pki", "hub", "device", "lab"} | GROUND,
+    "pki": {"pki"} | GROUND,
+    "hub": {"hub", "errors", "files", "target"},
+    "device": {"errors", "files", "target"},
+    "lab": {"lab"} | GROUND - {"openssl", "render"},
+    "openssl": set(),
+    "errors": set(),
+    "files": {"errors"},
+    "ids": {"errors"},
+    "console": set(),
+    "render": set(),
+    "target": set(),
+    "shell": {"console", "errors"},
+    "workspace": {"files", "console", "errors", "ids", "shell"},
+    "config": {"errors", "workspace"},
+    "session": {"config", "console", "shell", "workspace"},
+    "__init__": set(),
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every absolute module name that a file imports, wherever in the file, `from a import b` as a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = [name.split(".")[1] for name in imports(path) if name.startswith("thingmint.")]
+    assert set(own) <= MAY_IMPORT[part(path)], f"{path} reaches where it may not"
+
+
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("azure", {"hub", "device"}),
+        ("msrest", {"hub"}),
+        ("jinja2", {"render"}),
+        ("subprocess", {"shell"}),
+        ("starlette", {"lab"}),
+        ("uvicorn", {"lab"}),
+        ("invoke", set()),
+        ("yaml", {"config"}),
+    ],
+)
+def test_a_library_has_one_home(library: str, homes: set[str]) -> None:
+    found = {part(path) for path in MODULES for name in imports(path) if name.split(".")[0] == library}
+    assert found == homes
+
+
+def test_only_the_console_prints_and_nothing_exits() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "print" or part(path) == "console", f"{path}:{node.lineno} prints"
+                assert node.func.id not in {"exit", "quit"}, f"{path}:{node.lineno} exits"
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
+                assert node.attr != "exit" or path.name == "__main__.py", f"{path}:{node.lineno} exits"
+
+
+def test_files_stay_small() -> None:
+    long = {str(path): lines for path in MODULES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 330}
+    assert not long
+
+
+def test_listing_the_tasks_imports_nothing_heavy() -> None:
+    program = "import sys, tasks; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    heavy = {"azure", "pydantic", "yaml", "jinja2", "cryptography", "rich", "starlette", "uvicorn", "requests", "paho"}
+    assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
+
+
+def test_the_package_alone_is_packed() -> None:
+    from setuptools import find_packages
+
+    packed = find_packages(str(ROOT), include=["thingmint*"])
+    assert {name.split(".")[0] for name in packed} == {"thingmint"}

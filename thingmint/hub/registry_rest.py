@@ -1,0 +1,132 @@
+"""Device identities by the registry's REST (api-version 2021-04-12) over azure-core: for where uamqp has no wheel."""
+
+import base64
+import datetime as dt
+import functools
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+from thingmint.errors import HubError
+from thingmint.hub.credentials import REGISTRY_SCOPE
+from thingmint.hub.evidence import http_date
+from thingmint.hub.registry import (
+    ALL_DEVICES,
+    API_VERSION,
+    PAGE_SIZE,
+    Identity,
+    SharedAccess,
+    identity_of,
+    read_connection_string,
+)
+from thingmint.hub.transport import open_transport, patiently
+from thingmint.target import Target
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.core.rest import HttpResponse
+
+_SAS_SECONDS = 3600
+_T = TypeVar("_T")
+_Page = tuple[list[Identity], str]
+
+
+class RestRegistry:
+    """See `Registry`."""
+
+    def __init__(self, target: Target, credential: "TokenCredential | None") -> None:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
+
+        self._target = target
+        self._access = read_connection_string(target) if target.connection_string else None
+        policies: list[Any] = [UserAgentPolicy(base_user_agent="thingmint")]
+        if self._access is None:
+            if credential is None:
+                raise ValueError("a credential is needed where the target has no connection string")
+            policies.append(BearerTokenCredentialPolicy(credential, REGISTRY_SCOPE))
+        self._client: PipelineClient[Any, Any] = PipelineClient(
+            f"https://{target.registry_host}", policies=policies, transport=open_transport(target)
+        )
+
+    def create(self, device_id: str) -> Identity:
+        wanted = {
+            "deviceId": device_id,
+            "status": "enabled",
+            "authentication": {"type": "certificateAuthority"},
+            "capabilities": {"iotEdge": False},
+        }
+        path = _device(device_id)
+        return self._ask(f"registering {device_id}", lambda: identity_of(self._send("PUT", path, wanted).json()))
+
+    def get(self, device_id: str) -> Identity | None:
+        try:
+            return self._ask(f"reading {device_id}", lambda: identity_of(self._send("GET", _device(device_id)).json()))
+        except HubError as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    def list(self) -> tuple[Identity, ...]:
+        found: list[Identity] = []
+        continuation = ""
+        while True:
+            page, continuation = self._ask("listing the hub's devices", functools.partial(self._page, continuation))
+            found += page
+            if not continuation:
+                return tuple(found)
+
+    def delete(self, device_id: str) -> None:
+        self._ask(
+            f"deleting {device_id}", lambda: self._send("DELETE", _device(device_id), headers={"If-Match": '"*"'})
+        )
+
+    def server_time(self) -> dt.datetime:
+        headers = self._ask("asking the hub for its time", lambda: self._send("GET", "/devices?top=1").headers)
+        moment = http_date(headers.get("Date"))
+        if moment is None:
+            raise HubError("asking the hub for its time failed: its answer has no Date.")
+        return moment
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _page(self, continuation: str) -> _Page:
+        headers = {"x-ms-max-item-count": str(PAGE_SIZE)}
+        if continuation:
+            headers["x-ms-continuation"] = continuation
+        answer = self._send("POST", "/devices/query", {"query": ALL_DEVICES}, headers=headers)
+        return [identity_of(twin) for twin in answer.json()], answer.headers.get("x-ms-continuation") or ""
+
+    def _send(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> "HttpResponse":
+        from azure.core.rest import HttpRequest
+
+        sent = {"Accept": "application/json", **(headers or {})}
+        if self._access is not None:
+            sent["Authorization"] = shared_access_signature(self._access, time.time() + _SAS_SECONDS)
+        url = f"https://{self._target.registry_host}{path}{'&' if '?' in path else '?'}api-version={API_VERSION}"
+        answer: HttpResponse = self._client.send_request(HttpRequest(method, url, headers=sent, json=body))
+        answer.raise_for_status()
+        return answer
+
+    def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
+        return patiently(self._target, doing, step, service="registry")
+
+
+def shared_access_signature(access: SharedAccess, expires: float) -> str:
+    """An Authorization header by the hub's rule: HMAC-SHA256 over the resource and the expiry (seconds since 1970)."""
+    resource = quote_plus(access.host)
+    text = f"{resource}\n{int(expires)}".encode()
+    signature = base64.b64encode(hmac.digest(base64.b64decode(access.key), text, hashlib.sha256)).decode()
+    return (
+        f"SharedAccessSignature sr={resource}&sig={quote_plus(signature)}&se={int(expires)}&skn={quote(access.policy)}"
+    )
+
+
+def _device(device_id: str) -> str:
+    return f"/devices/{quote(device_id, safe='')}"

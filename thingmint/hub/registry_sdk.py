@@ -1,0 +1,115 @@
+"""Device identities through azure-iot-hub (IoTHubRegistryManager, api-version 2021-04-12)."""
+
+import datetime as dt
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from thingmint.errors import HubError
+from thingmint.hub import transport
+from thingmint.hub.evidence import http_date
+from thingmint.hub.refusals import refusals
+from thingmint.hub.registry import ALL_DEVICES, PAGE_SIZE, Identity, read_connection_string, utc
+from thingmint.hub.transport import patiently
+from thingmint.target import Target
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+_T = TypeVar("_T")
+
+
+class SdkRegistry:
+    """See `Registry`."""
+
+    def __init__(self, target: Target, credential: "TokenCredential | None") -> None:
+        from azure.iot.hub import IoTHubRegistryManager
+        from urllib3.util import Retry
+
+        self._target = target
+        if target.connection_string:
+            read_connection_string(target)
+            with refusals(target, "preparing the hub's client", service="registry"):
+                self._manager: Any = IoTHubRegistryManager.from_connection_string(target.connection_string)
+        else:
+            if credential is None:
+                raise ValueError("a credential is needed where the target has no connection string")
+            # The constructor asks for a token already, for the AMQP link that is never opened here.
+            with refusals(target, "signing in at the hub", service="registry"):
+                self._manager = IoTHubRegistryManager.from_token_credential(target.registry_host, credential)
+        config = self._manager.protocol.config
+        config.connection.timeout = (transport.CONNECT_SECONDS, transport.READ_SECONDS)
+        config.connection.verify = transport.verify(target)
+        config.proxies.use_env_settings = not target.local
+        # No retries of its own: it would try untrusted certificates for seconds, and hide the last answer's status.
+        config.retry_policy.policy = Retry(total=0, raise_on_status=False)
+
+    def create(self, device_id: str) -> Identity:
+        return self._ask(
+            f"registering {device_id}",
+            lambda: _read_device(self._manager.create_device_with_certificate_authority(device_id, "enabled")),
+        )
+
+    def get(self, device_id: str) -> Identity | None:
+        try:
+            return self._ask(f"reading {device_id}", lambda: _read_device(self._manager.get_device(device_id)))
+        except HubError as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    def list(self) -> tuple[Identity, ...]:
+        from azure.iot.hub.models import QuerySpecification
+
+        wanted = QuerySpecification(query=ALL_DEVICES)
+        found: list[Identity] = []
+        continuation: str | None = None
+        while True:
+            ask = functools.partial(self._manager.query_iot_hub, wanted, continuation, str(PAGE_SIZE))
+            page = self._ask("listing the hub's devices", ask)
+            found += [_read_twin(twin) for twin in page.items or []]
+            continuation = page.continuation_token
+            if not continuation:
+                return tuple(found)
+
+    def delete(self, device_id: str) -> None:
+        self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+
+    def server_time(self) -> dt.datetime:
+        answer = self._ask(
+            "asking the hub for its time",
+            # The manager's own get_devices gives the list without the answer's headers.
+            lambda: self._manager.protocol.devices.get_devices(top=1, raw=True),
+        )
+        moment = http_date(answer.response.headers.get("Date"))
+        if moment is None:
+            raise HubError("asking the hub for its time failed: its answer has no Date.")
+        return moment
+
+    def close(self) -> None:
+        self._manager.protocol.close()
+
+    def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
+        return patiently(self._target, doing, step, service="registry")
+
+
+def _read_device(device: Any) -> Identity:
+    return Identity(
+        device_id=str(device.device_id),
+        authentication=str(device.authentication.type if device.authentication else ""),
+        status=str(device.status or ""),
+        connection_state=str(device.connection_state or ""),
+        last_activity=utc(device.last_activity_time),
+        etag=str(device.etag or ""),
+    )
+
+
+def _read_twin(twin: Any) -> Identity:
+    return Identity(
+        device_id=str(twin.device_id),
+        authentication=str(twin.authentication_type or ""),
+        status=str(twin.status or ""),
+        connection_state=str(twin.connection_state or ""),
+        last_activity=utc(twin.last_activity_time),
+        etag=str(twin.device_etag or ""),  # `etag` is the twin's own
+    )

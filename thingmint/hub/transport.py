@@ -1,0 +1,63 @@
+"""How requests travel: bounded time-outs, whom to trust, never through a proxy to loopback; patience when throttled."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from thingmint.hub.refusals import Service, ThrottledError, refusals
+from thingmint.target import Target
+
+if TYPE_CHECKING:
+    from azure.core.pipeline.transport import RequestsTransport
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
+"""How long a call waits in all when the service throttles it; a longer Retry-After is reported at once."""
+
+_T = TypeVar("_T")
+
+
+def verify(target: Target) -> str | bool:
+    """The only trusted root, or True: the public roots, or what REQUESTS_CA_BUNDLE names."""
+    return str(target.ca_file) if target.ca_file is not None else True
+
+
+def client_options(target: Target) -> dict[str, Any]:
+    """Keyword arguments for every azure-core client and azure-identity credential.
+
+    The SDKs' own retries are off: they try untrusted certificates for seconds and repeat what may have been carried
+    out. `patiently` repeats what the service asked to be repeated.
+    """
+    return {"transport": open_transport(target), "retry_total": 0}
+
+
+def open_transport(target: Target) -> "RequestsTransport":
+    from azure.core.pipeline.transport import RequestsTransport
+
+    return RequestsTransport(
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        connection_verify=verify(target),
+        # With HTTPS_PROXY set, requests does not bypass localhost by itself.
+        use_env_settings=not target.local,
+    )
+
+
+def patiently(target: Target, doing: str, step: Callable[[], _T], *, service: Service) -> _T:
+    """Run `step` under `refusals`; where the service names a time to wait (Retry-After), wait and repeat.
+
+    Raises HubError as `refusals` does, once the waits would exceed PATIENCE_SECONDS.
+    """
+    waited = 0.0
+    while True:
+        try:
+            with refusals(target, doing, service=service):
+                return step()
+        except ThrottledError as busy:
+            if busy.retry_after is None or waited + busy.retry_after > PATIENCE_SECONDS:
+                raise
+            # A floor, so that `Retry-After: 0` cannot spin.
+            pause = max(busy.retry_after, 0.1)
+            waited += pause
+            time.sleep(pause)

@@ -1,0 +1,147 @@
+"""The HTTPS side put together: who may ask at all, the services' routes, the lab's own, and the answer to the rest."""
+
+import hmac
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from thingmint.lab.cloud import arm, login, registry
+from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.tls import hosts
+from thingmint.lab.cloud.tokens import Signer
+from thingmint.lab.cloud.wire import Refusal, not_done
+
+LARGEST_BODY = 1_000_000
+
+
+def make_app(hub: Hub, signer: Signer) -> ASGIApp:
+    async def fallback(request: Request) -> Response:
+        raise not_done(request)
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this class alone
+        _log(hub, request, error)
+        return error.response()
+
+    async def wrong_method(request: Request, _error: Exception) -> Response:
+        return await refuse(request, not_done(request))
+
+    application = Starlette(
+        routes=[
+            *_lab_routes(hub),
+            *registry.routes(hub, signer),
+            *arm.routes(hub, signer),
+            *login.routes(hub, signer),
+            Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
+        ],
+        exception_handlers={Refusal: refuse, HTTPException: wrong_method},
+    )
+    return _Gate(application, hub)
+
+
+def _lab_routes(hub: Hub) -> list[Route]:
+    """The lab's own endpoints, for control.py."""
+    expected = f"Bearer {hub.secrets.control_token}".encode()
+
+    def require_owner(request: Request) -> None:
+        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):
+            raise Refusal(401, {"error": "unauthorized"}, "the lab's control token is missing or wrong")
+
+    async def health(request: Request) -> Response:
+        require_owner(request)
+        return JSONResponse({"folder": str(hub.folder.path.resolve()), "hub": hub.role.hub})
+
+    async def stop(request: Request) -> Response:
+        require_owner(request)
+        hub.journal.write("stopping: asked to")
+        hub.stop()
+        return JSONResponse({"stopping": True})
+
+    async def telemetry(request: Request) -> Response:
+        require_owner(request)
+        after = request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 19):  # SQLite's integers have 63 bits
+            raise Refusal(400, {"error": "after is no number"}, "after is no number")
+        messages = hub.store.messages(request.query_params.get("device", ""), after=int(after))
+        return JSONResponse(
+            {
+                "messages": [
+                    {
+                        "sequence": message.sequence,
+                        "deviceId": message.device_id,
+                        "receivedAt": message.received_at.isoformat(),
+                        "body": message.body.decode("utf-8", errors="replace"),
+                        "properties": message.properties,
+                    }
+                    for message in messages
+                ]
+            }
+        )
+
+    return [
+        Route("/lab/health", health),
+        Route("/lab/stop", stop, methods=["POST"]),
+        Route("/lab/telemetry", telemetry),
+    ]
+
+
+class _Gate:
+    """Before any route: a browser page or a name pointed at loopback (DNS rebinding) gets nowhere."""
+
+    def __init__(self, application: ASGIApp, hub: Hub) -> None:
+        self._application = application
+        self._hub = hub
+        port = hub.https_port
+        local = {f"{name}:{port}" for name in ("localhost", "127.0.0.1")}
+        # The services' names come with the port of the lab, of https, or of none.
+        served = {f"{name}{end}" for name in hosts(hub.role.hub_host)[1:] for end in ("", ":443", f":{port}")}
+        self._hosts = {name.casefold() for name in local | served}
+        self._origins = {f"https://{name}" for name in local}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._hub.touch()
+        if scope["type"] != "http":
+            return
+        request = Request(scope)
+        refusal = self._refusal(request)
+        if refusal:
+            _log(self._hub, request, refusal)
+            await refusal.response()(scope, receive, send)
+            return
+        await self._application(scope, _bounded(receive), send)
+
+    def _refusal(self, request: Request) -> Refusal | None:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if host.casefold() not in self._hosts:
+            return Refusal(421, {"error": "misdirected request"}, f"the Host header {host!r} names no host of the lab")
+        if origin is not None and origin.casefold() not in self._origins:
+            return Refusal(403, {"error": "foreign origin"}, f"the request comes from a web page of {origin!r}")
+        return None
+
+
+def _bounded(receive: Receive) -> Receive:
+    """`receive`, up to LARGEST_BODY; a longer body is refused."""
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > LARGEST_BODY:
+            raise Refusal(413, {"error": "too large"}, f"the body is larger than {LARGEST_BODY} bytes")
+        return message
+
+    return limited
+
+
+def _log(hub: Hub, request: Request, refusal: Refusal) -> None:
+    """Who, what, why. Never the query or the headers: they may hold secrets."""
+    client = f"{request.client.host}:{request.client.port}" if request.client else "?"
+    agent = request.headers.get("user-agent", "no user agent")[:60]
+    hub.journal.write(
+        f"refused {client} ({agent}): {request.method} {request.url.path[:200]} → {refusal.status}: {refusal.reason}"
+    )

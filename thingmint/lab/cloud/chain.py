@@ -1,0 +1,113 @@
+"""Certificate checks: what may be uploaded, what proves possession, who issued whom."""
+
+import datetime as dt
+from collections.abc import Iterable
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+_PEM_MARK = b"-----BEGIN CERTIFICATE-----"
+
+
+class CertificateProblem(Exception):  # noqa: N818
+    """Why a certificate is not accepted, as a clause: "it …"."""
+
+
+def parse(value: str) -> x509.Certificate:
+    """PEM text, base64 of PEM, or base64 of DER: the SDK passes on whatever its caller had."""
+    import base64
+    import binascii
+
+    data = value.encode()
+    if _PEM_MARK not in data:
+        try:
+            data = base64.b64decode("".join(value.split()), validate=True)
+        except (binascii.Error, ValueError):
+            raise CertificateProblem("it is neither PEM nor base64") from None
+    try:
+        if _PEM_MARK in data:
+            return x509.load_pem_x509_certificate(data)
+        return x509.load_der_x509_certificate(data)
+    except ValueError:
+        raise CertificateProblem("it does not parse as an X.509 certificate") from None
+
+
+def load(der: bytes) -> x509.Certificate | None:
+    """None where cryptography, stricter than OpenSSL, does not accept it."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        return None
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def thumbprint(certificate: x509.Certificate) -> str:
+    """SHA-1 in upper-case hex: what IoT Hub calls a thumbprint."""
+    return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name, not a protection
+
+
+def thumbprints(certificate: x509.Certificate) -> frozenset[str]:
+    """A device may be registered with either of the two."""
+    return frozenset({thumbprint(certificate), certificate.fingerprint(hashes.SHA256()).hex().upper()})
+
+
+def common_name(name: x509.Name) -> str:
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[-1].value) if found else ""
+
+
+def require_ca(certificate: x509.Certificate, now: dt.datetime) -> None:
+    """Raises CertificateProblem unless this is a CA's certificate, in date."""
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (x509.ExtensionNotFound, ValueError):
+        raise CertificateProblem("it is no CA certificate: it has no basicConstraints") from None
+    if not constraints.ca:
+        raise CertificateProblem("it is no CA certificate: its basicConstraints say CA:FALSE")
+    _require_in_date(certificate, now)
+
+
+def require_proof(proof: x509.Certificate, ca: x509.Certificate, code: str, now: dt.datetime) -> None:
+    """Raises CertificateProblem unless `proof` carries the code and `ca` itself signed it."""
+    if proof.issuer != ca.subject:
+        raise CertificateProblem(
+            f"it was issued by {proof.issuer.rfc4514_string()!r}, not by {ca.subject.rfc4514_string()!r}"
+        )
+    if not issued(proof, ca):
+        raise CertificateProblem(f"its signature is not by the key of {ca.subject.rfc4514_string()!r}")
+    if common_name(proof.subject) != code:
+        raise CertificateProblem("its common name is not the verification code")
+    _require_in_date(proof, now)
+
+
+def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Name and signature; other kinds of key than a certificate can be signed with count as no."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def issuers(leaf: x509.Certificate, pool: Iterable[x509.Certificate]) -> list[x509.Certificate]:
+    """The path upward from `leaf` through `pool`, as far as it goes."""
+    rest = list(pool)
+    path: list[x509.Certificate] = []
+    current = leaf
+    while found := next((candidate for candidate in rest if issued(current, candidate)), None):
+        path.append(found)
+        rest = [candidate for candidate in rest if candidate != found]
+        current = found
+    return path
+
+
+def _require_in_date(certificate: x509.Certificate, now: dt.datetime) -> None:
+    if now < certificate.not_valid_before_utc:
+        raise CertificateProblem(f"it is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC on")
+    if now > certificate.not_valid_after_utc:
+        raise CertificateProblem(f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC")

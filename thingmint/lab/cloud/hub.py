@@ -1,0 +1,29 @@
+"""Hub: the state that HTTPS and MQTT share, and the one way in which a change reaches open connections."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from thingmint.lab.cloud.journal import Journal
+from thingmint.lab.cloud.store import Store
+from thingmint.lab.state import LabFolder, LabSecrets, Role
+
+
+@dataclass
+class Hub:
+    folder: LabFolder
+    role: Role
+    secrets: LabSecrets
+    store: Store
+    journal: Journal
+    https_port: int
+    touch: Callable[[], None]  # something happened: the lab is not idle
+    stop: Callable[[], None]
+    _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def when_changed(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def changed(self) -> None:
+        """Devices or CAs changed: open connections are judged anew, at once."""
+        for listener in self._listeners:
+            listener()

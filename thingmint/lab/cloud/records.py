@@ -1,0 +1,61 @@
+"""What the hub keeps: certificates, device identities, messages. Plain values; store.py saves them."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Literal
+
+AuthenticationType = Literal["certificateAuthority", "selfSigned", "sas"]
+Status = Literal["enabled", "disabled"]
+
+
+@dataclass(frozen=True)
+class HubCertificate:
+    """A CA certificate uploaded to the hub. Only a verified one is trusted to vouch for devices."""
+
+    name: str
+    der: bytes
+    created: dt.datetime
+    updated: dt.datetime
+    etag: str
+    verified: bool
+    verification_code: str | None = None
+
+
+@dataclass(frozen=True)
+class Authentication:
+    type: AuthenticationType
+    primary_key: str | None = field(default=None, repr=False)
+    secondary_key: str | None = field(default=None, repr=False)
+    primary_thumbprint: str | None = None
+    secondary_thumbprint: str | None = None
+
+    def has_thumbprint(self, thumbprints: frozenset[str]) -> bool:
+        return bool(thumbprints & {t.upper() for t in (self.primary_thumbprint, self.secondary_thumbprint) if t})
+
+
+@dataclass(frozen=True)
+class Device:
+    """An identity of the registry. Ids are case-sensitive."""
+
+    device_id: str
+    generation_id: str
+    etag: str
+    status: Status
+    status_reason: str | None
+    status_updated: dt.datetime | None
+    authentication: Authentication
+    iot_edge: bool = False
+    connected: bool = False
+    connection_updated: dt.datetime | None = None
+    last_activity: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message from a device."""
+
+    sequence: int
+    device_id: str
+    received_at: dt.datetime
+    body: bytes
+    properties: dict[str, str]

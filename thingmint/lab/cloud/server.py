@@ -1,0 +1,180 @@
+"""Runs the lab: every listener in one asyncio loop, in one process, until it is stopped or idle."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from thingmint import files
+from thingmint.errors import ToolError
+from thingmint.lab import state
+from thingmint.lab.cloud import tls
+from thingmint.lab.cloud.app import make_app
+from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.journal import Journal
+from thingmint.lab.cloud.mqtt import MqttEndpoint
+from thingmint.lab.cloud.proxy import ConnectProxy
+from thingmint.lab.cloud.store import Store
+from thingmint.lab.cloud.tokens import Signer
+from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
+
+_HOUSEKEEPING_SECONDS = 0.5
+_FAREWELL_SECONDS = 0.4
+_DEVICES_PORT = 8883  # MQTT over TLS; what azure-iot-device connects to, whatever it is told
+
+
+def run(
+    folder: LabFolder,
+    role: Role,
+    *,
+    ready: Callable[[LabRecord], None] = lambda _record: None,
+    tell: Callable[[str], None] | None = None,
+) -> None:
+    """Be the lab until the end. Raises ToolError if this workspace's lab is running already."""
+    try:
+        # The lock ends with the process, however it ends: nobody else then serves from this folder.
+        with (
+            files.lock(folder.life_lock, wait_seconds=0, on_wait=lambda: None),
+            contextlib.suppress(KeyboardInterrupt),
+        ):
+            asyncio.run(_Lab(folder, role, ready, tell).serve())
+    except ToolError as error:
+        if error.message.startswith(str(folder.life_lock)):
+            raise ToolError(
+                f"a lab runs in {folder.path} already.", things_to_try=["use it", "end it: invoke lab-down"]
+            ) from None
+        raise
+
+
+class _Lab:
+    def __init__(
+        self, folder: LabFolder, role: Role, ready: Callable[[LabRecord], None], tell: Callable[[str], None] | None
+    ) -> None:
+        self._folder = folder
+        self._role = role
+        self._ready = ready
+        self._tell = tell
+        self._last_event = time.monotonic()
+        self._stop = asyncio.Event()
+
+    def _touch(self) -> None:
+        self._last_event = time.monotonic()
+
+    async def serve(self) -> None:
+        folder, role = self._folder, self._role
+        folder.record.unlink(missing_ok=True)
+        with contextlib.ExitStack() as held:
+            journal = Journal(folder, self._tell)
+            held.callback(journal.close)
+            secrets = state.read_secrets(folder)
+            if secrets is None:
+                secrets = LabSecrets.random()
+                state.write(folder.secrets, secrets)
+            expires = tls.make_certificates(folder, role.hub_host)
+            store = Store(folder.database)
+            held.callback(store.close)
+            https, mqtt, proxy = (held.enter_context(_listen()) for _ in range(3))
+            port = _port(https)
+            hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
+            endpoint = MqttEndpoint(hub)
+            context = tls.https_context(folder)
+            web = _Web(make_app(hub, Signer.fresh(role, port)), context)
+            tunnel = ConnectProxy(hub, f"{role.hub_host}:{_DEVICES_PORT}", _port(mqtt))
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._on_signal(number)
+            tasks = [
+                asyncio.create_task(web.serve(sockets=[https])),
+                asyncio.create_task(endpoint.serve(mqtt)),
+                asyncio.create_task(tunnel.serve(proxy)),
+                asyncio.create_task(self._housekeeping(hub, context, expires)),
+            ]
+            try:
+                while not web.started and not tasks[0].done():  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(0.005)
+                started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+                record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), started, role)
+                journal.write(
+                    f"ready: {role}; https {record.https_port}, mqtt {record.mqtt_port}, proxy {record.proxy_port}"
+                )
+                state.write(folder.record, record)  # last: the sign that everything else stands
+                self._ready(record)
+                stopping = asyncio.create_task(self._stop.wait())
+                await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                stopping.cancel()
+            finally:
+                folder.record.unlink(missing_ok=True)
+                web.should_exit = True
+                await endpoint.close()
+                for task in tasks[1:]:
+                    task.cancel()
+                # uvicorn waits for each idle client to say goodbye; this long is enough for the last answer.
+                await asyncio.wait(tasks[:1], timeout=_FAREWELL_SECONDS)
+                web.force_exit = True
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+                for result in results:
+                    if isinstance(result, Exception):
+                        journal.write(f"failed: {type(result).__name__}: {result}")
+                journal.write("ended")
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            loop.add_signal_handler(number, self._stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stop.set))
+
+    async def _housekeeping(self, hub: Hub, context: ssl.SSLContext, expires: dt.datetime) -> None:
+        """End when idle; renew the server's certificate before it expires."""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            if time.monotonic() - self._last_event > self._role.idle_seconds:
+                hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
+                self._stop.set()
+            if dt.datetime.now(dt.UTC) > expires - tls.RENEW_BEFORE:
+                expires = tls.make_certificates(self._folder, self._role.hub_host)
+                context.load_cert_chain(self._folder.server_key)
+                hub.journal.write("renewed the server certificate and its CA")
+
+
+class _Web(uvicorn.Server):
+    """uvicorn in a loop that is not its own: signals are the lab's business."""
+
+    def __init__(self, application: ASGIApp, context: ssl.SSLContext) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,  # paths and queries are nobody's business; refusals are in the journal
+                server_header=False,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=2,
+                limit_concurrency=500,
+                ssl_context_factory=lambda _config, _default: context,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    listener.setblocking(False)
+    return listener
+
+
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])

@@ -1,0 +1,103 @@
+"""The lab's own CA and server certificate: short-lived, constrained to the names in use, the CA's key never on disk."""
+
+import datetime as dt
+import ipaddress
+import ssl
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from thingmint import files
+from thingmint.lab.state import LabFolder
+
+LIFETIME = dt.timedelta(days=7)
+RENEW_BEFORE = dt.timedelta(days=1)
+_CLOCK_SLACK = dt.timedelta(hours=1)
+_ADDRESS = ipaddress.IPv4Address("127.0.0.1")
+
+
+def hosts(hub_host: str) -> tuple[str, ...]:
+    """The names the lab answers to: its own, and the services' that reach it through a proxy."""
+    return ("localhost", hub_host, "management.azure.com", "login.microsoftonline.com")
+
+
+def make_certificates(folder: LabFolder, hub_host: str) -> dt.datetime:
+    """A fresh CA and server certificate in ca.pem and server.pem; returns when they expire."""
+    names = [x509.DNSName(host) for host in hosts(hub_host)]
+    not_before = dt.datetime.now(dt.UTC).replace(microsecond=0) - _CLOCK_SLACK
+    not_after = not_before + LIFETIME
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "thingmint lab CA")])
+    ca = (
+        _builder(ca_name, ca_name, ca_key.public_key(), ca_key.public_key(), not_before, not_after)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        # Whoever puts this CA into a trust store trusts it for these names and nothing else.
+        .add_extension(
+            x509.NameConstraints([*names, x509.IPAddress(ipaddress.IPv4Network(f"{_ADDRESS}/32"))], None),
+            critical=True,
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    server = (
+        _builder(server_name, ca_name, key.public_key(), ca_key.public_key(), not_before, not_after)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([*names, x509.IPAddress(_ADDRESS)]), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    server_pem = server.public_bytes(serialization.Encoding.PEM)
+    files.replace(folder.server_key, key_pem + server_pem, mode=files.SECRET)
+    files.replace(folder.ca, ca.public_bytes(serialization.Encoding.PEM))
+    return not_after
+
+
+def https_context(folder: LabFolder) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(folder.server_key)
+    return context
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+    not_before: dt.datetime,
+    not_after: dt.datetime,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        # Python 3.13 verifies strictly (X509_V_FLAG_X509_STRICT) and wants both key identifiers.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,120 @@
+"""Whom the hub lets in over TLS, judged for each connection by the CAs verified at that moment, and why not."""
+
+import ssl
+from typing import Any
+
+from cryptography import x509
+
+from thingmint.lab.cloud import chain
+from thingmint.lab.cloud.hub import Hub
+
+_MOST_CERTIFICATES = 10
+_CERTIFICATE_MESSAGE = 11  # RFC 5246, 7.4
+
+# X509_V_ERR_…, from OpenSSL's x509_vfy.h; the rest is told in OpenSSL's own words.
+_IN_WORDS = {
+    9: "is not valid yet",
+    10: "has expired",
+    26: "is not for client authentication (its extendedKeyUsage lacks clientAuth)",
+}
+_UNKNOWN_ISSUER = {2, 18, 19, 20, 21, 7}
+
+
+class Handshake:
+    """One connection's TLS: its context, the certificates that the device showed, and the verdict in plain words."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.shown: list[bytes] = []
+        self.pinned = False  # trusted as a registered self-signed certificate, not through a CA
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # 1.2 alone: what the modem and the Azure device SDK speak; and under 1.3 a client learns of its refusal late.
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(hub.folder.server_key)
+        context.verify_mode = ssl.CERT_REQUIRED  # a server's context checks the purpose clientAuth by itself
+        # An uploaded intermediate is an anchor by itself. Set whole: the default differs between 3.11 and 3.13.
+        context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
+        # No resumption: a session would outlive the CA that vouched for it.
+        context.options |= ssl.OP_NO_TICKET
+        trusted = b"".join(one.der for one in hub.store.certificates() if one.verified)
+        if trusted:
+            context.load_verify_locations(cadata=trusted)
+        # The one view of a refused client's certificate that Python's ssl gives (since 3.8, not in its reference):
+        # OpenSSL calls this when it has read the message, before it judges it.
+        context._msg_callback = self._on_message  # type: ignore[attr-defined] # noqa: SLF001
+        self.context = context
+
+    def _on_message(  # the signature is the ssl module's
+        self, _connection: Any, direction: str, _version: Any, _content: Any, message: Any, data: bytes
+    ) -> None:
+        if direction != "read" or message != _CERTIFICATE_MESSAGE or self.shown:
+            return
+        self.shown = _certificates(data)
+        leaf = self.leaf
+        # A self-signed certificate registered by its thumbprint is its own anchor.
+        if leaf is not None and self._hub.store.has_thumbprint(chain.thumbprints(leaf)):
+            self.pinned = True
+            self.context.load_verify_locations(cadata=self.shown[0])
+
+    @property
+    def leaf(self) -> x509.Certificate | None:
+        return chain.load(self.shown[0]) if self.shown else None
+
+    @property
+    def who(self) -> str:
+        leaf = self.leaf
+        return f"certificate CN {chain.common_name(leaf.subject)!r}" if leaf else "no readable certificate"
+
+    def vouchers(self) -> list[str]:
+        """The names of the verified CAs, at this moment, that stand above the device's certificate."""
+        leaf = self.leaf
+        if leaf is None:
+            return []
+        verified = {one.der: one.name for one in self._hub.store.certificates() if one.verified}
+        pool = [cert for der in {*self.shown[1:], *verified} if (cert := chain.load(der))]
+        return [verified[der] for der in map(chain.der, chain.issuers(leaf, pool)) if der in verified]
+
+    def explain(self, error: Exception) -> str:
+        """Why the handshake failed."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            if error.verify_code in _IN_WORDS:
+                return f"a certificate of the device's chain {_IN_WORDS[error.verify_code]}"
+            if error.verify_code in _UNKNOWN_ISSUER:
+                return self._unknown_issuer()
+            return f"the device's certificate was not accepted: {error.verify_message}"
+        if isinstance(error, ssl.SSLError):
+            if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+                return "the device sent no certificate"
+            if error.reason and "ALERT" in error.reason:
+                return f"the device broke off: {error.reason.replace('_', ' ').lower()} (does it trust lab/ca.pem?)"
+            return f"TLS failed: {(error.reason or 'unknown error').replace('_', ' ').lower()}"
+        return f"the connection ended during the TLS handshake ({type(error).__name__})"
+
+    def _unknown_issuer(self) -> str:
+        leaf = self.leaf
+        if leaf is None:
+            return "the device's certificate cannot be read"
+        uploaded = {one.der: one for one in self._hub.store.certificates()}
+        pool = [cert for der in {*self.shown[1:], *uploaded} if (cert := chain.load(der))]
+        for issuer in chain.issuers(leaf, pool):
+            found = uploaded.get(chain.der(issuer))
+            if found and not found.verified:
+                return f"its CA is uploaded as {found.name!r} but not verified: prove possession of its key first"
+        issuer_name = leaf.issuer.rfc4514_string()
+        namesake = next(
+            (one.name for der, one in uploaded.items() if (c := chain.load(der)) and c.subject == leaf.issuer), None
+        )
+        if namesake:
+            return f"its issuer calls itself {issuer_name!r} as {namesake!r} does, but has another key"
+        return f"unknown issuer: no verified CA certificate of the hub stands above {issuer_name!r}"
+
+
+def _certificates(message: bytes) -> list[bytes]:
+    """The DER certificates of a TLS 1.2 Certificate message: lengths of three bytes (RFC 5246, 7.4.2)."""
+    found: list[bytes] = []
+    at = 4 + 3  # the handshake header and the length of the whole list
+    while at + 3 <= len(message) and len(found) < _MOST_CERTIFICATES:
+        length = int.from_bytes(message[at : at + 3], "big")
+        found.append(bytes(message[at + 3 : at + 3 + length]))
+        at += 3 + length
+    return found

@@ -1,0 +1,101 @@
+"""How the services say no: a Refusal carries the answer for the client and the reason for the log."""
+
+import datetime as dt
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+
+class Refusal(Exception):  # noqa: N818 - the field's word
+    """A request that the service declines. `reason` is for the log: plain words, nothing secret."""
+
+    def __init__(
+        self, status: int, body: Mapping[str, Any], reason: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.body = body
+        self.reason = reason
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(dict(self.body), self.status, dict(self.headers or {}))
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def timestamp(moment: dt.datetime | None) -> str:
+    """ISO 8601 as the registry writes it; "never" is year 1 there."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "0001-01-01T00:00:00Z"
+
+
+def new_etag() -> str:
+    """Opaque to clients; of the shape of the service's own (AAAADEqHziw=): a new one at each change."""
+    import base64
+
+    return base64.b64encode(b"\0\0\0" + secrets.token_bytes(5)).decode()
+
+
+def arm_error(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> Refusal:
+    """The envelope of Azure Resource Manager itself."""
+    return Refusal(status, {"error": {"code": code, "message": message}}, message, headers)
+
+
+# https://learn.microsoft.com/azure/iot-hub: the resource provider's own errors are not in ARM's envelope.
+_HTTP_STATUS_NAMES = {400: "BadRequest", 404: "NotFound", 412: "PreconditionFailed"}
+
+
+def provider_error(code: int, message: str) -> Refusal:
+    """An error of Microsoft.Devices: numeric code, status name, and a message that ends in "errorcode: IH…"."""
+    status = code // 1000
+    told = (
+        f"{message} If you contact a support representative please include this correlation identifier: "
+        f"{uuid.uuid4()}, timestamp: {now():%Y-%m-%d %H:%M:%SZ}, errorcode: IH{code}."
+    )
+    return Refusal(status, {"code": code, "httpStatusCode": _HTTP_STATUS_NAMES[status], "message": told}, message)
+
+
+# Numbers and names: the service's error codes as listed in its troubleshooting reference and its SDKs.
+REGISTRY_ERRORS = {
+    "ArgumentInvalid": 400004,
+    "IotHubFormatError": 400006,
+    "IotHubUnauthorizedAccess": 401002,
+    "IotHubUnauthorized": 401003,
+    "DeviceNotFound": 404001,
+    "DeviceAlreadyExists": 409001,
+    "PreconditionFailed": 412001,
+}
+
+
+def registry_error(name: str, message: str, *, reason: str = "") -> Refusal:
+    """An error of the hub's own REST: Message and ExceptionMessage, the error's name in a header."""
+    body = {
+        "Message": f"ErrorCode:{name};{message}",
+        "ExceptionMessage": f"Tracking ID:{uuid.uuid4().hex}-TimeStamp:{now():%m/%d/%Y %H:%M:%S}",
+    }
+    return Refusal(
+        REGISTRY_ERRORS[name] // 1000,
+        body,
+        reason or message,
+        {"iothub-errorcode": name, "iothub-errornumber": str(REGISTRY_ERRORS[name])},
+    )
+
+
+def not_done(request: Request, what: str = "") -> Refusal:
+    text = f"the lab does not do this: {request.method} {request.url.path}" + (f" ({what})" if what else "")
+    return Refusal(501, {"error": {"code": "NotImplemented", "message": text}, "Message": text}, text)
+
+
+async def read_json(request: Request, error: Refusal) -> Any:
+    """The body, or `error` where it is no JSON."""
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise error from None

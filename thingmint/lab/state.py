@@ -1,0 +1,203 @@
+"""What the lab keeps in <workspace>/lab: its paths, the record of a running lab, its secrets and what it plays."""
+
+import dataclasses
+import json
+import os
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thingmint import files
+from thingmint.config import Settings
+from thingmint.errors import ToolError
+
+_LOG_LIMIT = 1_000_000
+_LOG_KEEP = 250_000
+
+
+@dataclass(frozen=True)
+class LabFolder:
+    """The paths. Everything in here belongs to the lab alone and is for its owner's eyes."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """Written last by a lab that is ready, removed by one that ends."""
+        return self.path / "lab.json"
+
+    @property
+    def secrets(self) -> Path:
+        return self.path / "secrets.json"
+
+    @property
+    def role(self) -> Path:
+        return self.path / "role.json"
+
+    @property
+    def ca(self) -> Path:
+        return self.path / "ca.pem"
+
+    @property
+    def server_key(self) -> Path:
+        """The server certificate with its key. The key of the CA that signed it was never on disk."""
+        return self.path / "server.pem"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "lab.sqlite3"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "lab.log"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held while a lab is started: two starts make one lab."""
+        return self.path / ".start.lock"
+
+    @property
+    def life_lock(self) -> Path:
+        """Held by the lab's process as long as it lives, so that "gone" can be waited for."""
+        return self.path / ".life.lock"
+
+    def make(self) -> None:
+        try:
+            files.make_private_directory(self.path)
+            if os.name != "nt" and self.path.stat().st_mode & 0o077:
+                self.path.chmod(files.PRIVATE_DIR)  # a checkout made the folder with everybody's rights
+        except OSError as error:
+            raise ToolError(
+                f"the lab's folder {self.path} cannot be made: {error.strerror}.",
+                things_to_try=["check owner and mode of the workspace", "name another one in THINGMINT_WORKSPACE"],
+            ) from None
+
+    def log_tail(self, lines: int = 15) -> str:
+        try:
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        except OSError:
+            return "(there is no log)"
+
+
+@dataclass(frozen=True)
+class Role:
+    """The one hub that the lab plays, and when it ends by itself. What a lab is told when it starts."""
+
+    subscription_id: str
+    tenant_id: str
+    resource_group: str
+    hub: str
+    idle_seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Role":
+        azure = settings.azure
+        # A configuration without a tenant leaves it to the sign-in; the lab's sign-in needs one, and always the same.
+        tenant = azure.tenant_id or str(uuid.uuid5(uuid.NAMESPACE_OID, azure.subscription_id.lower()))
+        return cls(azure.subscription_id, tenant, azure.resource_group, azure.hub, settings.lab.idle_minutes * 60.0)
+
+    @property
+    def hub_host(self) -> str:
+        return f"{self.hub}.azure-devices.net"
+
+    def same_hub(self, other: "Role") -> bool:
+        def key(role: Role) -> tuple[str, ...]:
+            names = (role.subscription_id, role.tenant_id, role.resource_group, role.hub)
+            return tuple(name.casefold() for name in names)  # ARM ignores case
+
+        return key(self) == key(other)
+
+    def __str__(self) -> str:
+        return f"hub {self.hub}, resource group {self.resource_group}, subscription {self.subscription_id}"
+
+
+@dataclass(frozen=True)
+class LabRecord:
+    """lab.json: where a running lab answers. The process id is for people: liveness is proven by a request."""
+
+    pid: int
+    https_port: int
+    mqtt_port: int
+    proxy_port: int
+    started: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class LabSecrets:
+    """Random for each lab, kept across restarts so that a copied connection string goes on working."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    control_token: str = field(repr=False)
+    policy_keys: dict[str, tuple[str, str]] = field(repr=False)  # policy → primary and secondary key, base64
+
+    @classmethod
+    def random(cls) -> "LabSecrets":
+        # The shared access policies that every new IoT Hub has.
+        policies = ("iothubowner", "service", "device", "registryRead", "registryReadWrite")
+        return cls(
+            client_id=str(uuid.uuid4()),
+            client_secret=secrets.token_urlsafe(32),
+            control_token=secrets.token_urlsafe(32),
+            policy_keys={name: (random_key(), random_key()) for name in policies},
+        )
+
+
+def random_key() -> str:
+    """A symmetric key as IoT Hub makes them: 32 random bytes in base64."""
+    import base64
+
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def read_record(folder: LabFolder) -> LabRecord | None:
+    """None where there is none, or where it is damaged: a lab that runs writes a whole one."""
+    try:
+        values = json.loads(folder.record.read_bytes())
+        return LabRecord(**{**values, "role": Role(**values["role"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def read_secrets(folder: LabFolder) -> LabSecrets | None:
+    try:
+        values = json.loads(folder.secrets.read_bytes())
+        values["policy_keys"] = {name: (keys[0], keys[1]) for name, keys in values["policy_keys"].items()}
+        return LabSecrets(**values)
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
+
+
+def read_role(folder: LabFolder) -> Role:
+    return Role(**json.loads(folder.role.read_bytes()))
+
+
+def write(path: Path, value: LabRecord | LabSecrets | Role) -> None:
+    """Atomic and 0600 from its first moment."""
+    content: dict[str, Any] = dataclasses.asdict(value)
+    files.replace(path, json.dumps(content, indent=2).encode() + b"\n", mode=files.SECRET)
+
+
+def open_log(folder: LabFolder) -> int:
+    """A descriptor that appends, so that several writers never overwrite each other. Mode 0600."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    return os.open(folder.log, flags, files.SECRET)
+
+
+def bound_log(folder: LabFolder) -> None:
+    """Keep the log's tail once it is large. In place: whoever appends to it goes on doing so at its new end."""
+    try:
+        if folder.log.stat().st_size <= _LOG_LIMIT:
+            return
+        with folder.log.open("rb+") as file:
+            file.seek(-_LOG_KEEP, os.SEEK_END)
+            file.readline()
+            kept = file.read()
+            file.seek(0)
+            file.truncate()
+            file.write(b"(older lines were dropped)\n" + kept)
+    except OSError:
+        return
