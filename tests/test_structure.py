@@ -60,7 +60,6 @@ def test_imports_run_one_way(path: Path) -> None:
     ("library", "homes"),
     [
         ("azure", {"hub", "device"}),
-        ("msrest", {"hub"}),
         ("jinja2", {"render"}),
         ("subprocess", {"shell"}),
         ("starlette", {"lab"}),
@@ -91,8 +90,9 @@ def test_files_stay_small() -> None:
 
 def test_listing_the_tasks_imports_nothing_heavy() -> None:
     program = "import sys, tasks; print('\\n'.join(sys.modules))"
+    # (yaml is loaded by Invoke itself)
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
-    heavy = {"azure", "pydantic", "yaml", "jinja2", "cryptography", "rich", "starlette", "uvicorn", "requests", "paho"}
+    heavy = {"azure", "pydantic", "jinja2", "cryptography", "rich", "starlette", "uvicorn", "requests", "paho"}
     assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
 
 

@@ -61,7 +61,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         pass
 
-    def date_time_string(self, timestamp: float | None = None) -> str:
+    def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the base class's
         return email.utils.format_datetime(dt.datetime.now(dt.UTC) + self.server.plan.clock, usegmt=True)
 
     def answer(self) -> None:
@@ -88,7 +88,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if plan.times == 0 and plan.then:
             self.server.plan = plan.then
 
-    do_GET = do_PUT = do_POST = do_DELETE = answer
+    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - http.server finds them by name
 
 
 @contextmanager

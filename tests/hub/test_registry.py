@@ -92,7 +92,7 @@ def test_the_hubs_clock(devices: Registry) -> None:
 
 def test_the_chooser_takes_the_sdk_where_it_can(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     credential = open_credential(target)
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert isinstance(open_registry(target, credential), RestRegistry)
     monkeypatch.undo()
     pytest.importorskip("uamqp")

@@ -27,7 +27,7 @@ class Pair:
 
     @property
     def thumbprint(self) -> str:
-        return self.certificate.fingerprint(hashes.SHA1()).hex().upper()
+        return self.certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - as IoT Hub names certificates
 
     def save(self, folder: Path, name: str, *chain: "Pair") -> tuple[Path, Path]:
         """Certificate (with the chain behind it) and key, as files."""

@@ -103,7 +103,7 @@ class HubCertificates:
         )
 
     def delete(self, name: str, *, etag: str) -> None:
-        """Devices whose chain ends there are refused from then on. A missing one is a HubError, status 404 or 412."""
+        """Devices whose chain ends there are refused from then on. One that is gone already is no error (HTTP 204)."""
         self._ask(f"deleting {name}", lambda: self._client.certificates.delete(*self._hub, name, etag))
 
     def close(self) -> None:

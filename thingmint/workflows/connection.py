@@ -11,7 +11,7 @@ from thingmint.ids import DeviceId
 from thingmint.pki import authority, identity
 from thingmint.pki.identity import DeviceFiles
 from thingmint.session import Session
-from thingmint.workflows import options, targets
+from thingmint.workflows import targets
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
@@ -22,12 +22,9 @@ PROOF_SECONDS = {"azure": 120.0, "lab": 15.0}
 
 def connect(session: Session, *, imei: str | None) -> str:
     """Send one telemetry message as the device; returns its body. Raises CheckError unless the hub heard it."""
-    if session.dry:
-        targets.announce(session)
-        chosen = options.device_id(session, imei)
-        session.console.say(f"would connect as {chosen} to {session.settings.hub_host}:8883 and send telemetry")
-        return ""
     chosen = DeviceId.parse(imei)
+    if targets.dry(session, f"connect as {chosen}, send telemetry and read the registry"):
+        return ""
     signer = authority.intermediate(session.workspace)
     signer.require(session.workspace, made_by="rootca subca")
     identity.check(session.workspace, signer, chosen)

@@ -23,17 +23,17 @@ def device(
 ) -> identity.Identity:
     """The identity on the hub, then key, CSR, certificate and chain: the article's order."""
     wish = options.wish(key=key, days=days)
-    if not register or session.dry:
-        targets.announce(session)
-    chosen = options.device_id(session, imei)
+    chosen = DeviceId.parse(imei)
     signer = authority.intermediate(session.workspace)
     with bench.locked(session) as locked:
         identity.require_possible(locked, signer, chosen, wish)
     hub = None
-    if register and session.dry:
-        session.console.say(f"would register {chosen} on {session.settings.azure.hub} as {X509_CA}")
-    elif register:
+    if not register:
+        targets.announce(session)
+    elif not targets.dry(session, f"register {chosen} as {X509_CA}"):
         hub = targets.open_hub(session)
+    options.warn_of_doubt(session, chosen)
+    if hub:
         _register(session, hub, chosen)
     with bench.locked(session) as locked:
         made = identity.make(locked, signer, chosen, wish)
@@ -69,7 +69,7 @@ def devices(session: Session, *, as_json: bool = False) -> None:
 
 def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> None:
     """Remove the identity from the hub, and nothing else."""
-    chosen = options.device_id(session, imei)
+    chosen = DeviceId.parse(imei)
     if targets.dry(session, f"delete the identity {chosen}"):
         return
     hub = targets.open_hub(session)

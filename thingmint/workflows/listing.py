@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from thingmint import openssl
 from thingmint.config import Settings
 from thingmint.errors import InputError
+from thingmint.ids import DeviceId
 from thingmint.pki import authority, bench, inspect
 from thingmint.pki.identity import DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
@@ -23,7 +24,7 @@ def show(session: Session, *, imei: str | None = None, ca: str | None = None) ->
         raise InputError("show needs one of --imei ID and --ca NAME.", things_to_try=["e.g. invoke show --ca subca"])
     workspace = session.workspace
     if imei is not None:
-        own = DeviceFiles.of(workspace, options.device_id(session, imei))
+        own = DeviceFiles.of(workspace, DeviceId.parse(imei))
         csr, certificate, made_by = own.csr, own.certificate, f"device --imei {imei}"
     else:
         signer = _signer(session, ca)
@@ -66,7 +67,10 @@ def cas(session: Session, *, as_json: bool = False) -> None:
         return
     session.console.table(
         ("name", "subject", "isVerified", "expires", "thumbprint"),
-        [(c.name, c.subject, str(c.verified).lower(), f"{c.expires:%Y-%m-%d}", c.thumbprint) for c in found],
+        [
+            (c.name, c.subject, str(c.verified).lower(), f"{c.expires:%Y-%m-%d}" if c.expires else "", c.thumbprint)
+            for c in found
+        ],
     )
     session.console.say(f"{len(found)} CA certificate(s) on {hub.target.hub}")
 
@@ -122,6 +126,6 @@ def _as_json(one: "HubCertificate") -> dict[str, Any]:
         "subject": one.subject,
         "thumbprint": one.thumbprint,
         "isVerified": one.verified,
-        "expires": one.expires.isoformat(),
+        "expires": one.expires.isoformat() if one.expires else None,
         "etag": one.etag,
     }

@@ -9,13 +9,11 @@ from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
 
-def device_id(session: Session, text: str | None) -> DeviceId:
-    """Raises InputError; warns where the id is no IMEI."""
-    device = DeviceId.parse(text)
+def warn_of_doubt(session: Session, device: DeviceId) -> None:
+    """Say where the id is no IMEI: a typing slip would cost a certificate."""
     doubt = device.imei_doubt()
     if doubt:
         session.console.warn(f"{device} is no IMEI ({doubt}); it is used as it is.")
-    return device
 
 
 def wish(*, cn: str | None = None, key: str | None = None, days: str | None = None) -> Wish:

@@ -21,7 +21,8 @@ KEPT = 5  # earlier rehearsals, for a look at what they left
 def rehearse(session: Session, *, imei: str | None) -> None:
     """Run each step, with its time; end with the chain and the telemetry that the hub heard. Stops its lab."""
     session.console.announce("lab (a rehearsal: a workspace and a lab of its own; nothing leaves this machine)")
-    chosen = options.device_id(session, imei)
+    chosen = DeviceId.parse(imei)
+    options.warn_of_doubt(session, chosen)
     inner = _own_session(session)
     console = session.console
     console.say(f"workspace: {inner.workspace.root}")

@@ -143,5 +143,5 @@ def _log(hub: Hub, request: Request, refusal: Refusal) -> None:
     client = f"{request.client.host}:{request.client.port}" if request.client else "?"
     agent = request.headers.get("user-agent", "no user agent")[:60]
     hub.journal.write(
-        f"refused {client} ({agent}): {request.method} {request.url.path[:200]} → {refusal.status}: {refusal.reason}"
+        f"refused {client} ({agent}): {request.method} {request.scope['path'][:200]} → {refusal.status}: {refusal.reason}"
     )

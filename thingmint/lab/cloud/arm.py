@@ -50,7 +50,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
 
     async def endpoint(request: Request) -> Response:
         _require_token(request, signer)
-        path = request.url.path.rstrip("/")
+        path = str(request.scope["path"]).rstrip("/")
         if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", request.query_params.get("api-version", ""), re.ASCII):
             raise arm_error(
                 400,

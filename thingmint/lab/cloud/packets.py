@@ -65,6 +65,8 @@ Packet = Connect | Publish | Subscribe | Unsubscribe | PubAck | PingReq | Discon
 
 def take(buffer: bytearray) -> Packet | None:
     """Remove the first whole packet from `buffer`; None if more bytes are needed. Raises MalformedPacketError."""
+    if buffer:
+        _require_flags(buffer[0])  # at once: whoever speaks another protocol is not waited for
     length = 0
     for index in range(4):  # 2.2.3: the remaining length, seven bits a byte, in at most four bytes
         if len(buffer) < index + 2:
@@ -85,29 +87,32 @@ def take(buffer: bytearray) -> Packet | None:
     return _decode(first >> 4, first & 0x0F, body)
 
 
+def _require_flags(first: int) -> None:
+    kind, flags = first >> 4, first & 0x0F
+    # 2.2.2: the flags are free for PUBLISH alone
+    if kind != 3 and flags != (2 if kind in (8, 10) else 0):
+        raise MalformedPacketError(f"a packet of type {kind} with the flags {flags}")
+
+
 def _decode(kind: int, flags: int, body: bytes) -> Packet:
     reader = _Reader(body)
     packet: Packet
     if kind == 3:
         packet = _publish(flags, reader)
+    elif kind == 1:
+        packet = _connect(reader)
+    elif kind == 4:
+        packet = PubAck(reader.number())
+    elif kind == 8:
+        packet = _subscribe(reader)
+    elif kind == 10:
+        packet = _unsubscribe(reader)
+    elif kind == 12:
+        packet = PingReq()
+    elif kind == 14:
+        packet = Disconnect()
     else:
-        # 2.2.2: the flags of every other packet are fixed
-        if flags != (2 if kind in (8, 10) else 0):
-            raise MalformedPacketError(f"packet type {kind} with the flags {flags}")
-        if kind == 1:
-            packet = _connect(reader)
-        elif kind == 4:
-            packet = PubAck(reader.number())
-        elif kind == 8:
-            packet = _subscribe(reader)
-        elif kind == 10:
-            packet = _unsubscribe(reader)
-        elif kind == 12:
-            packet = PingReq()
-        elif kind == 14:
-            packet = Disconnect()
-        else:
-            raise MalformedPacketError(f"a packet of type {kind}, which a device does not send to IoT Hub")
+        raise MalformedPacketError(f"a packet of type {kind}, which a device does not send to IoT Hub")
     if reader.more:
         raise MalformedPacketError("bytes are left over behind the packet's last field")
     return packet

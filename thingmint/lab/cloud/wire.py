@@ -89,7 +89,7 @@ def registry_error(name: str, message: str, *, reason: str = "") -> Refusal:
 
 
 def not_done(request: Request, what: str = "") -> Refusal:
-    text = f"the lab does not do this: {request.method} {request.url.path}" + (f" ({what})" if what else "")
+    text = f"the lab does not do this: {request.method} {request.scope['path']}" + (f" ({what})" if what else "")
     return Refusal(501, {"error": {"code": "NotImplemented", "message": text}, "Message": text}, text)
 
 

@@ -1,0 +1,183 @@
+"""Starting, finding and stopping labs: twice, at once, beside each other, after a kill, with a proxy set."""
+
+import concurrent.futures
+import contextlib
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.conftest import MakeSession
+from tests.lab.clients import Lab, connect_clients, wait_until
+from tests.lab.pki import make
+from thingmint.errors import InputError, ToolError
+from thingmint.lab import control
+from thingmint.lab.cloud import server
+from thingmint.lab.cloud.journal import Journal
+from thingmint.lab.cloud.store import KEPT_MESSAGES, Store
+from thingmint.lab.state import LabFolder, LabRecord, Role, write
+from thingmint.session import Session
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def ended(session: Session) -> Iterator[Session]:
+    """A session whose lab, if there is one, ends with the test."""
+    yield session
+    control.stop(session)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_lab_outlives_its_starter_and_keeps_its_state(ended: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.invalid:1")
+    assert control.running(ended) is None
+    assert control.stop(ended) is False
+    running = control.start(ended)
+    assert control.start(ended) == running
+    assert control.running(ended) == running
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name)  # keeping the SDKs off it is their user's business
+    lab = connect_clients(ended, running)
+    lab.upload("kept", make("Kept CA"))
+    lab.register("kept")
+    first_secret = lab.target.login
+    if os.name != "nt":
+        assert mode(running.folder) == 0o700
+        assert {p.name for p in running.folder.iterdir() if mode(p) != 0o600} == {"ca.pem"}
+    os.kill(running.pid, signal.SIGKILL)
+    wait_until(lambda: control.running(ended) is None)
+    assert (running.folder / "lab.json").exists()  # stale, and known to be
+    again = control.start(ended)
+    assert again.pid != running.pid
+    lab = connect_clients(ended, again)
+    assert lab.registry.get_device("kept").device_id == "kept"
+    assert lab.arm.certificates.get(lab.target.resource_group, lab.target.hub, "kept").properties.is_verified
+    assert lab.target.login
+    assert first_secret
+    assert lab.target.login.secret == first_secret.secret
+    assert control.stop(ended) is True
+    assert control.stop(ended) is False
+    assert not (running.folder / "lab.json").exists()
+
+
+def test_two_starts_at_once_make_one_lab(ended: Session) -> None:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(control.start, [ended, ended])
+    assert first == second
+
+
+def test_two_labs_side_by_side(lab: Lab, ended: Session) -> None:
+    beside = control.start(ended)
+    assert beside.https_port != lab.running.https_port
+    assert control.running(lab.session) == lab.running
+    # A record that points at a lab of another workspace is not this workspace's lab.
+    folder = LabFolder(beside.folder)
+    other = LabRecord(1, lab.running.https_port, 1, 1, "", Role.of(ended.settings))
+    genuine = folder.record.read_bytes()
+    write(folder.record, other)
+    assert control.running(ended) is None
+    folder.record.write_bytes(genuine)
+
+
+def test_another_hub_than_the_configured_one_is_refused(lab: Lab, make_session_in: MakeSession) -> None:
+    elsewhere = make_session_in(lab.session.workspace.root, azure_hub="another-hub-dev")
+    with pytest.raises(InputError, match="plays another hub") as error:
+        control.start(elsewhere)
+    assert "another-hub-dev" in error.value.detail
+    assert "iot-hub001-0xacc5-dev" in error.value.detail
+    assert any("lab-down" in thing for thing in error.value.things_to_try)
+
+
+def test_a_lab_that_cannot_start_shows_the_end_of_its_log(session: Session) -> None:
+    folder = LabFolder(session.workspace.lab)
+    folder.make()
+    folder.database.write_bytes(b"this is no database" * 100)
+    with pytest.raises(ToolError, match="did not start") as error:
+        control.start(session)
+    assert "file is not a database" in error.value.detail
+
+
+def test_in_front_until_interrupted(session: Session, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from thingmint import config; from thingmint.console import Console\n"
+        "from thingmint.lab import control; from thingmint.session import make_session\n"
+        "s = make_session(Path(sys.argv[1]), config.load({}), Console(), echo=False, dry=False)\n"
+        "control.serve(s, lambda lab: print('ready', lab.https_port, flush=True)); print('ended')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(session.workspace.root)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("ready ")
+        assert control.running(session)
+        with pytest.raises(ToolError, match="a lab runs in"):
+            control.serve(session, lambda _lab: None)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "ended\n"
+        assert process.wait() == 0
+    assert control.running(session) is None
+
+
+def test_it_ends_when_nothing_happens(tmp_path: Path, session: Session) -> None:
+    folder = LabFolder(tmp_path / "lab")
+    folder.make()
+    role = Role.of(session.settings)
+    idle = Role(role.subscription_id, role.tenant_id, role.resource_group, role.hub, idle_seconds=0.6)
+    records: list[LabRecord] = []
+    begun = time.monotonic()
+    server.run(folder, idle, ready=records.append)
+    assert 0.6 < time.monotonic() - begun < 5
+    assert len(records) == 1
+    assert "stopping: nothing happened for" in folder.log.read_text()
+    assert not folder.record.exists()
+
+
+def test_the_labs_ca_is_short_lived_and_constrained(lab: Lab) -> None:
+    assert lab.target.ca_file
+    ca = x509.load_pem_x509_certificate(lab.target.ca_file.read_bytes())
+    assert ca.not_valid_after_utc - ca.not_valid_before_utc <= dt.timedelta(days=7)
+    constraints = ca.extensions.get_extension_for_class(x509.NameConstraints)
+    assert constraints.critical
+    assert {str(name.value) for name in constraints.value.permitted_subtrees or ()} == {
+        "localhost",
+        lab.target.hub_host,
+        "management.azure.com",
+        "login.microsoftonline.com",
+        "127.0.0.1/32",
+    }
+
+
+def test_the_log_stays_bounded(tmp_path: Path) -> None:
+    folder = LabFolder(tmp_path)
+    journal = Journal(folder)
+    with contextlib.closing(journal):
+        for number in range(2_000):
+            journal.write(f"{number} " + "x" * 990)
+    assert folder.log.stat().st_size < 1_300_000
+    assert folder.log.read_text().splitlines()[-1].split()[1] == "1999"
+
+
+def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path / "db")) as store:
+        moment = dt.datetime.now(dt.UTC)
+        for number in range(KEPT_MESSAGES + 5):
+            store.add_message("thing", str(number).encode(), {}, moment)
+        kept = store.messages("thing", after=0)
+    assert len(kept) == KEPT_MESSAGES
+    assert kept[0].body == b"5"
