@@ -1,1 +1,14 @@
-"""thingmint mints device identities, from an empty folder to a cellular device that talks to its hub."""
+"""thingmint mints device identities, from an empty folder to a cellular device that talks to its hub.
+
+tasks.py holds the verbs. Each calls one function of workflows/, which composes the parts below it; no part knows another:
+
+    tasks.py -> workflows -> pki      authorities, device certificates: `openssl ca` as a transaction
+                          -> hub      CA certificates and device registry, through Microsoft's SDKs
+                          -> device   the device's own side: X.509, MQTT, telemetry
+                          -> lab      the local hub: control (start, stop, ask) and cloud/ (the server)
+
+    all of them   -> session (config, workspace, shell, console), target, ids, files, errors
+    pki           -> openssl (argv and words) -> nothing; processes start in shell alone
+
+The lab imports nothing of hub/: it is reached over the network, so that Azure and the lab run the same client code.
+"""

@@ -1,6 +1,7 @@
 """The device's own side: connect with its certificate and send telemetry. The only importer of azure.iot.device."""
 
 import contextlib
+import gc
 import logging
 import ssl
 import threading
@@ -32,7 +33,23 @@ def send_telemetry(
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
     _check_files(certificate_chain, key)
-    client = _open_client(target, device_id, certificate_chain=certificate_chain, key=key, timeout=timeout)
+    with _without_the_sdks_warnings():
+        error = _attempt(target, device_id, certificate_chain, key, body=body, timeout=timeout)
+        refusal = _explain(error, target, device_id) if error is not None else None
+        del error  # it holds the SDK's frames, and those the sockets that a failed handshake leaves open
+        if refusal is not None:
+            gc.collect()
+            raise refusal
+
+
+def _attempt(
+    target: Target, device_id: str, certificate_chain: Path, key: Path, *, body: str, timeout: float
+) -> Exception | None:
+    """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
+    try:
+        client = _open_client(target, device_id, certificate_chain=certificate_chain, key=key, timeout=timeout)
+    except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
+        return error
     # The SDK's calls take no time-out. They run beside us; shutting the client down cancels what still waits.
     attempt = _Attempt(client, body)
     attempt.start()
@@ -40,10 +57,7 @@ def send_telemetry(
     late = attempt.is_alive()
     _shut_down(client)
     attempt.join(_SHUTDOWN_SECONDS if late else None)
-    if late:
-        raise _explain(TimeoutError(f"no answer within {timeout:g} s"), target, device_id)
-    if attempt.error is not None:
-        raise _explain(attempt.error, target, device_id) from None
+    return TimeoutError(f"no answer within {timeout:g} s") if late else attempt.error
 
 
 class _Attempt(threading.Thread):
@@ -100,20 +114,17 @@ def _open_client(target: Target, device_id: str, *, certificate_chain: Path, key
         options["server_verification_cert"] = target.ca_file.read_text(encoding="ascii")
     if target.mqtt_proxy is not None:
         options["proxy_options"] = sdk.ProxyOptions("HTTP", *target.mqtt_proxy)
-    with _quiet_construction():
-        try:
-            return sdk.IoTHubDeviceClient.create_from_x509_certificate(
-                sdk.X509(cert_file=str(certificate_chain), key_file=str(key)), target.hub_host, device_id, **options
-            )
-        except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
-            raise _explain(error, target, device_id) from None
+    return sdk.IoTHubDeviceClient.create_from_x509_certificate(
+        sdk.X509(cert_file=str(certificate_chain), key_file=str(key)), target.hub_host, device_id, **options
+    )
 
 
 @contextlib.contextmanager
-def _quiet_construction() -> Iterator[None]:
+def _without_the_sdks_warnings() -> Iterator[None]:
+    """It names TLS 1.2 in a way that Python deprecates, and paho forgets the socket of a failed handshake."""
     with warnings.catch_warnings():
-        # The SDK names TLS 1.2 in a way that Python deprecates; that is not our users' to mend.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", ResourceWarning)
         yield
 
 

@@ -39,7 +39,7 @@ def test_who_is_signed_in(claims: dict[str, str], name: str) -> None:
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
 
     class Credential:
-        def get_token(self, *scopes: str, **options: Any) -> SimpleNamespace:
+        def get_token(self, *scopes: str, **_options: Any) -> SimpleNamespace:
             assert scopes == (MANAGEMENT_SCOPE,)
             return SimpleNamespace(token=f"eyJhIjoxfQ.{payload}.x", expires_on=0)
 
@@ -49,7 +49,7 @@ def test_who_is_signed_in(claims: dict[str, str], name: str) -> None:
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "..", "eyJ.W10.x"])
 def test_a_token_that_is_no_jwt_names_nobody(token: str) -> None:
     class Credential:
-        def get_token(self, *scopes: str, **options: Any) -> SimpleNamespace:
+        def get_token(self, *_scopes: str, **_options: Any) -> SimpleNamespace:
             return SimpleNamespace(token=token, expires_on=0)
 
     assert signed_in_as(Credential()) == "somebody unnamed"  # type: ignore[arg-type]

@@ -3,12 +3,13 @@
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.hub import paper
 from tests.hub.faults import FaultServer, Plan, serving
@@ -26,13 +27,14 @@ SCOPE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-iotcore-dev-001"
     "/providers/Microsoft.Devices/IotHubs/iot-hub001-0x0123-dev"
 )
+SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENTS = ["management", "sdk", "rest"]
 
 
 class Credential:
     """A sign-in that succeeded."""
 
-    def get_token(self, *scopes: str, **options: Any) -> SimpleNamespace:
+    def get_token(self, *_scopes: str, **_options: Any) -> SimpleNamespace:
         return SimpleNamespace(token=TOKEN, expires_on=int(time.time()) + 3600)
 
 
@@ -45,9 +47,6 @@ def root() -> paper.Paper:
 def _server(root: paper.Paper, folder: Path) -> Iterator[FaultServer]:
     with serving(paper.make("localhost", root, host="localhost", usage=SERVER), folder) as server:
         yield server
-
-
-SERVER = paper.ExtendedKeyUsageOID.SERVER_AUTH
 
 
 @pytest.fixture
@@ -356,15 +355,13 @@ def test_a_bug_stays_a_bug(fault: Exception, azure: Target) -> None:
 def test_an_older_error_under_treatment_does_not_colour_a_new_one(azure: Target) -> None:
     from azure.core.exceptions import AzureError
 
-    broken: Callable[[], None]
-
-    def broken() -> None:
-        raise AzureError("something else")
-
-    with pytest.raises(HubError) as caught, refusals(azure, "testing"):
+    def fails_while_another_is_handled() -> None:
         try:
             raise ConnectionResetError
         except ConnectionResetError:
-            broken()
+            raise AzureError("something else")  # noqa: B904 - on purpose without `from`
+
+    with pytest.raises(HubError) as caught, refusals(azure, "testing"):
+        fails_while_another_is_handled()
     assert caught.value.message == "testing failed."
     assert caught.value.detail == "something else"

@@ -68,8 +68,8 @@ _FAULTS: tuple[tuple[Any, frozenset[str]], ...] = (
     ("proxy", frozenset({"ProxyError"})),
     ("tls", frozenset({"SSLError", "CertificateError"})),
     ("name", frozenset({"gaierror", "NameResolutionError"})),
+    ("unreachable", frozenset({"ConnectionRefusedError", "NewConnectionError"})),  # a ConnectTimeoutError in urllib3
     ("connect-timeout", frozenset({"ConnectTimeout", "ConnectTimeoutError", "ServiceRequestTimeoutError"})),
-    ("unreachable", frozenset({"ConnectionRefusedError", "NewConnectionError"})),
     ("timeout", frozenset({"TimeoutError", "ReadTimeout", "ServiceResponseTimeoutError"})),
     (
         "dropped",

@@ -24,7 +24,6 @@ class SdkRegistry:
 
     def __init__(self, target: Target, credential: "TokenCredential | None") -> None:
         from azure.iot.hub import IoTHubRegistryManager
-        from urllib3.util import Retry
 
         self._target = target
         if target.connection_string:
@@ -41,8 +40,7 @@ class SdkRegistry:
         config.connection.timeout = (transport.CONNECT_SECONDS, transport.READ_SECONDS)
         config.connection.verify = transport.verify(target)
         config.proxies.use_env_settings = not target.local
-        # No retries of its own: it would try untrusted certificates for seconds, and hide the last answer's status.
-        config.retry_policy.policy = Retry(total=0, raise_on_status=False)
+        config.session_configuration_callback = _without_retries
 
     def create(self, device_id: str) -> Identity:
         return self._ask(
@@ -91,6 +89,19 @@ class SdkRegistry:
 
     def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
         return patiently(self._target, doing, step, service="registry")
+
+
+def _without_retries(session: Any, _config: Any, _options: Any, **arguments: Any) -> dict[str, Any]:
+    """msrest calls this before each request. Its configured policy came too late: the session has one already.
+
+    Its own retries would try untrusted certificates for seconds, repeat what may have been carried out, wait hours if
+    told to, and hide the last answer's status.
+    """
+    from urllib3.util import Retry
+
+    for adapter in session.adapters.values():
+        adapter.max_retries = Retry(total=0, raise_on_status=False)
+    return arguments
 
 
 def _read_device(device: Any) -> Identity:

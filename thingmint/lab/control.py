@@ -173,7 +173,10 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     raise ToolError(
         f"the lab did not start within {START_SECONDS:.0f} s; the end of {lab.log}:",
         detail=lab.log_tail(),
-        things_to_try=["run it in front to watch it: invoke lab", "invoke lab-down, then invoke lab-up"],
+        things_to_try=[
+            "run it in front to watch it: invoke lab",
+            f"end a lab that hangs: its process id stands in {lab.log}",
+        ],
     )
 
 
@@ -190,12 +193,13 @@ def _answering(lab: LabFolder) -> LabRecord | None:
 
 
 def _request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: str) -> Any:
+    import http.client
     import ssl
     import urllib.error
     import urllib.request
 
     request = urllib.request.Request(
-        f"https://localhost:{port}{path}",
+        f"https://127.0.0.1:{port}{path}",  # "localhost" would try ::1 first, which costs Windows two seconds
         method=method,
         headers={"Authorization": f"Bearer {secrets.control_token}"},
     )
@@ -209,6 +213,8 @@ def _request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: 
     except urllib.error.HTTPError as error:
         error.close()
         raise
+    except http.client.HTTPException as error:  # cut off in the middle
+        raise ConnectionError(f"no whole answer: {error}") from None
 
 
 def _secrets(lab: LabFolder) -> LabSecrets:

@@ -19,8 +19,10 @@ class ConnectProxy:
 
     async def serve(self, listener: socket.socket) -> None:
         server = await asyncio.start_server(self._serve_one, sock=listener, limit=_LARGEST_HEAD)
-        async with server:
+        try:
             await server.serve_forever()
+        finally:
+            server.close()  # not `async with`: from Python 3.12 on that waits for each client to leave
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._hub.touch()

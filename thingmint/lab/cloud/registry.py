@@ -116,11 +116,15 @@ class _Registry:
         if if_match is None:
             if existing:
                 raise registry_error("DeviceAlreadyExists", f"A device with ID '{device_id}' is already registered.")
-            return _answer(self._save(created(device_id, body), "registered"))
+            device = self._save(created(device_id, body), "registered")
+            self._hub.changed()
+            return _answer(device)
         if existing is None:
             raise _not_found(device_id)
         _require_etag(existing, if_match)
-        return _answer(self._save(updated(existing, body), "updated"))
+        device = self._save(updated(existing, body), "updated")
+        self._hub.changed()
+        return _answer(device)
 
     def delete(self, device_id: str, if_match: str | None) -> Response:
         existing = self._existing(device_id)
@@ -129,6 +133,7 @@ class _Registry:
             raise registry_error("PreconditionFailed", "Deleting a device requires the header If-Match.")
         _require_etag(existing, if_match)
         self._remove(device_id)
+        self._hub.changed()
         return Response(status_code=204)
 
     def list(self, top: str) -> Response:
@@ -167,6 +172,7 @@ class _Registry:
                 device_id = str(item.get("id", ""))
                 self._hub.journal.write(f"refused the bulk item {device_id!r}: {refusal.reason}")
                 errors.append({"deviceId": device_id, "errorCode": name, "errorStatus": refusal.reason})
+        self._hub.changed()
         result = {"isSuccessful": not errors, "errors": errors, "warnings": []}
         return JSONResponse(result, 400 if errors else 200)
 
@@ -197,13 +203,11 @@ class _Registry:
     def _save(self, device: Device, what: str) -> Device:
         self._store.put_device(device)
         self._hub.journal.write(f"device {device.device_id!r} {what} ({device.status}, {device.authentication.type})")
-        self._hub.changed()
         return device
 
     def _remove(self, device_id: str) -> None:
         self._store.delete_device(device_id)
         self._hub.journal.write(f"device {device_id!r} deleted")
-        self._hub.changed()
 
 
 def _require_etag(device: Device, given: str) -> None:

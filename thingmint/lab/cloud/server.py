@@ -102,7 +102,7 @@ class _Lab:
                 started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), started, role)
                 journal.write(
-                    f"ready: {role}; https {record.https_port}, mqtt {record.mqtt_port}, proxy {record.proxy_port}"
+                    f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, proxy {record.proxy_port}"
                 )
                 state.write(folder.record, record)  # last: the sign that everything else stands
                 self._ready(record)

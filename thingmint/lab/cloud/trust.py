@@ -26,7 +26,7 @@ class Handshake:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self.shown: list[bytes] = []
-        self.pinned = False  # trusted as a registered self-signed certificate, not through a CA
+        self._judged: dict[frozenset[bytes], list[str]] = {}
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # 1.2 alone: what the modem and the Azure device SDK speak; and under 1.3 a client learns of its refusal late.
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -53,7 +53,6 @@ class Handshake:
         leaf = self.leaf
         # A self-signed certificate registered by its thumbprint is its own anchor.
         if leaf is not None and self._hub.store.has_thumbprint(chain.thumbprints(leaf)):
-            self.pinned = True
             self.context.load_verify_locations(cadata=self.shown[0])
 
     @property
@@ -71,8 +70,13 @@ class Handshake:
         if leaf is None:
             return []
         verified = {one.der: one.name for one in self._hub.store.certificates() if one.verified}
+        known = self._judged.get(frozenset(verified))
+        if known is not None:
+            return known  # signatures cost time, and every change of a device asks again
         pool = [cert for der in {*self.shown[1:], *verified} if (cert := chain.load(der))]
-        return [verified[der] for der in map(chain.der, chain.issuers(leaf, pool)) if der in verified]
+        names = [verified[der] for der in map(chain.der, chain.issuers(leaf, pool)) if der in verified]
+        self._judged = {frozenset(verified): names}
+        return names
 
     def explain(self, error: Exception) -> str:
         """Why the handshake failed."""
