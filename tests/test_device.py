@@ -103,7 +103,7 @@ def test_telemetry_is_heard(whole_chain: bool, bench: Bench, tmp_path: Path, mon
     ("case", "says"),
     [
         ("rogue", "refused the device's certificate"),
-        ("expired", "refused the device's certificate, which has expired"),
+        ("expired", "refused the device's certificate: CN=dev-1"),
         ("server only", "refused the device's certificate"),
     ],
 )

@@ -71,6 +71,23 @@ def test_the_readmes_transcript_is_a_real_run(tmp_path: Path) -> None:
     assert [line for line in masked(transcript) if line in results] == results
 
 
+def test_every_command_that_a_message_or_a_document_names_exists() -> None:
+    known = {
+        name: set(re.findall(r"^  (--[a-z-]+)", invoke("--help", name).stdout, re.MULTILINE)) for name in task_names()
+    }
+    for source in [*(ROOT / "thingmint").rglob("*.py"), ROOT / "tasks.py", *MARKDOWN]:
+        text = source.read_text(encoding="utf-8")
+        for name in re.findall(r"(?:`|: )invoke ([a-z][a-z-]*)", text):
+            assert name in known, f"{source}: there is no task {name}"
+        for line in re.findall(r"\binvoke ([^`\"\n;·|(]+)", text):
+            task = ""
+            for word in re.findall(r"--[a-z-]+|[a-z]+(?:-[a-z]+)*", line):
+                if word in known:
+                    task = word
+                elif word.startswith("--") and task:
+                    assert word in known[task], f"{source}: invoke {line}: {task} has no {word}"
+
+
 def test_links_between_the_documents_lead_somewhere() -> None:
     for document in MARKDOWN:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
@@ -82,7 +99,8 @@ def test_the_makefiles_targets_are_phony_and_help_names_them() -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     phony = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
     assert targets == phony
-    shown = subprocess.run(["make"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    shown = subprocess.run(["make"], cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
     assert {line.split()[0] for line in shown.splitlines()} == targets
 
 

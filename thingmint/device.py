@@ -1,6 +1,7 @@
 """The device's own side: connect with its certificate and send telemetry. The only importer of azure.iot.device."""
 
 import contextlib
+import datetime as dt
 import gc
 import logging
 import ssl
@@ -35,7 +36,7 @@ def send_telemetry(
     _check_files(certificate_chain, key)
     with _without_the_sdks_warnings():
         error = _attempt(target, device_id, certificate_chain, key, body=body, timeout=timeout)
-        refusal = _explain(error, target, device_id) if error is not None else None
+        refusal = _explain(error, target, device_id, certificate_chain) if error is not None else None
         del error  # it holds the SDK's frames, and those the sockets that a failed handshake leaves open
         if refusal is not None:
             gc.collect()
@@ -91,7 +92,7 @@ def _check_files(certificate_chain: Path, key: Path) -> None:
         why = "does not belong to the key" if mismatch else "or the key cannot be read as PEM"
         raise InputError(
             f"the certificate in {certificate_chain} {why} {'in ' if mismatch else ''}{key}.",
-            things_to_try=["make the device's certificate again: invoke device --imei ID --renew"],
+            things_to_try=["bring back the key that the certificate was issued for"],
         ) from None
     except OSError as error:
         raise InputError(
@@ -140,7 +141,7 @@ def _shut_down(client: Any) -> None:
     ending.join(_SHUTDOWN_SECONDS)
 
 
-def _explain(error: Exception, target: Target, device_id: str) -> ThingmintError:
+def _explain(error: Exception, target: Target, device_id: str, certificate_chain: Path) -> ThingmintError:
     """The SDK's exception as one HubError; what it wraps says more than its class."""
     chain = list(_causes(error))
     names = {base.__name__ for link in chain for base in type(link).__mro__}
@@ -160,13 +161,13 @@ def _explain(error: Exception, target: Target, device_id: str) -> ThingmintError
             ),
         )
     if "ALERT" in reason or names & {"SSLError", "ConnectionResetError", "BrokenPipeError"}:
-        expired = "EXPIRED" in reason
+        expired = _expired(certificate_chain)
         return HubError(
             f"{doing}: the hub refused the device's certificate"
-            + (", which has expired." if expired else " in the TLS handshake."),
+            + (f": {expired} has expired." if expired else " in the TLS handshake."),
             detail=words,
             things_to_try=[
-                *(["make a new one: invoke device --imei ID --renew"] if expired else []),
+                *(["move its files away and make a new one: invoke device --imei ID"] if expired else []),
                 "the CA must be uploaded and verified: invoke cas, then invoke verify",
                 "certificate and chain must be of that CA, and not expired: invoke show --imei ID",
                 *lab,
@@ -212,6 +213,16 @@ def _explain(error: Exception, target: Target, device_id: str) -> ThingmintError
         things = [f"is port {_PORT} (MQTT) open in the firewall?", *(["start the lab: invoke lab-up"] if lab else [])]
         return HubError(f"{doing}: it cannot be reached.", detail=words, things_to_try=things)
     return HubError(f"{doing}.", detail=words, things_to_try=lab)
+
+
+def _expired(certificate_chain: Path) -> str:
+    """The first expired certificate of the file, by this machine's clock. Many servers hang up without a reason."""
+    from cryptography.x509 import load_pem_x509_certificates
+
+    for certificate in load_pem_x509_certificates(certificate_chain.read_bytes()):
+        if certificate.not_valid_after_utc < dt.datetime.now(dt.UTC):
+            return f"{certificate.subject.rfc4514_string()} ({certificate.not_valid_after_utc:%Y-%m-%d})"
+    return ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,6 +1,7 @@
 """The hub's CA certificates and their proof of possession, through azure-mgmt-iothub (api-version 2023-06-30)."""
 
 import datetime as dt
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,15 +47,24 @@ class HubCertificates:
     """
 
     def __init__(self, target: Target, credential: "TokenCredential") -> None:
-        from azure.mgmt.iothub import IotHubClient
-
         quiet_sdk_loggers()
         self._target = target
+        self._credential = credential
         self._hub = (target.resource_group, target.hub)
+        self._opened = False
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        """At first use: verbs that never ask for certificates need not wait for the import."""
+        from azure.mgmt.iothub import IotHubClient
+
+        target = self._target
         with refusals(target, "preparing the hub's client"):
-            self._client: Any = IotHubClient(
-                credential, target.subscription_id, base_url=target.arm_url, **client_options(target)
+            client: Any = IotHubClient(
+                self._credential, target.subscription_id, base_url=target.arm_url, **client_options(target)
             )
+        self._opened = True
+        return client
 
     def list(self) -> tuple[HubCertificate, ...]:
         """All of them, by name. A hub holds at most 25, so there is no paging."""
@@ -107,7 +117,8 @@ class HubCertificates:
         self._ask(f"deleting {name}", lambda: self._client.certificates.delete(*self._hub, name, etag))
 
     def close(self) -> None:
-        self._client.close()
+        if self._opened:
+            self._client.close()
 
     def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
         return patiently(self._target, doing, step, service="management")

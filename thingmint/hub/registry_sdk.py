@@ -23,24 +23,32 @@ class SdkRegistry:
     """See `Registry`."""
 
     def __init__(self, target: Target, credential: "TokenCredential | None") -> None:
-        from azure.iot.hub import IoTHubRegistryManager
-
         self._target = target
+        self._credential = credential
+        self._opened = False
         if target.connection_string:
             read_connection_string(target)
-            with refusals(target, "preparing the hub's client", service="registry"):
-                self._manager: Any = IoTHubRegistryManager.from_connection_string(target.connection_string)
-        else:
-            if credential is None:
-                raise ValueError("a credential is needed where the target has no connection string")
-            # The constructor asks for a token already, for the AMQP link that is never opened here.
-            with refusals(target, "signing in at the hub", service="registry"):
-                self._manager = IoTHubRegistryManager.from_token_credential(target.registry_host, credential)
-        config = self._manager.protocol.config
+        elif credential is None:
+            raise ValueError("a credential is needed where the target has no connection string")
+
+    @functools.cached_property
+    def _manager(self) -> Any:
+        """At first use: the import takes 0.3 s, and the constructor asks for a token (for AMQP, which stays shut)."""
+        from azure.iot.hub import IoTHubRegistryManager
+
+        target = self._target
+        with refusals(target, "signing in at the hub", service="registry"):
+            if target.connection_string:
+                manager: Any = IoTHubRegistryManager.from_connection_string(target.connection_string)
+            else:
+                manager = IoTHubRegistryManager.from_token_credential(target.registry_host, self._credential)
+        config = manager.protocol.config
         config.connection.timeout = (transport.CONNECT_SECONDS, transport.READ_SECONDS)
         config.connection.verify = transport.verify(target)
         config.proxies.use_env_settings = not target.local
         config.session_configuration_callback = _without_retries
+        self._opened = True
+        return manager
 
     def create(self, device_id: str) -> Identity:
         return self._ask(
@@ -85,7 +93,8 @@ class SdkRegistry:
         return moment
 
     def close(self) -> None:
-        self._manager.protocol.close()
+        if self._opened:
+            self._manager.protocol.close()
 
     def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
         return patiently(self._target, doing, step, service="registry")

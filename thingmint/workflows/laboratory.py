@@ -18,7 +18,7 @@ def up(session: Session) -> None:
     from thingmint.lab import control
 
     running = control.running(session)
-    lab = running or control.start(session)
+    lab = control.start(session)  # also of a running one: it may play another hub
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
     _tell(session, lab)
 

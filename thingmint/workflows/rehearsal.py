@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,9 +40,7 @@ def rehearse(session: Session, *, imei: str | None) -> None:
             body = outcome if isinstance(outcome, str) else body
             console.result(f"{number}  {name:<42} {time.monotonic() - begun:6.2f} s")
     finally:
-        from thingmint.lab import control
-
-        control.stop(inner)
+        _stop_lab(inner)
     last = inspect.read_certificate(inner.workspace.device_file(chosen, ".pem"))
     console.result("")
     for depth, link in enumerate(listing.chain(inner, last)):
@@ -53,6 +52,17 @@ def rehearse(session: Session, *, imei: str | None) -> None:
         f"done in {time.monotonic() - started:.1f} s; its lab is stopped, its files stay in {inner.workspace.root}"
     )
     console.say(f"next: invoke rootca subca verify device --imei {chosen}")
+
+
+def _stop_lab(inner: Session) -> None:
+    from thingmint.lab import control
+
+    # Impatient people press Ctrl-C twice: the second one must not leave the lab behind.
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        control.stop(inner)
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _steps(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], object]], ...]:

@@ -49,18 +49,22 @@ def open_hub(session: Session) -> Hub:
 
     Raises HubError where the sign-in fails, InputError where the lab is down and may not be started.
     """
+    from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.credentials import open_credential, signed_in_as
+    from thingmint.hub.registry import open_registry
+
+    lab = None
     if session.settings.target == "lab":
         announce(session)
         lab = _lab(session)
-        return _open(lab.target(session.settings), lab)
-    target = azure_target(session)
-    from thingmint.hub.credentials import open_credential, signed_in_as
-
-    name = (
-        "a connection string" if target.connection_string else signed_in_as(open_credential(target), f"{ARM}/.default")
-    )
-    announce(session, signed_in_as=name)
-    return _open(target, None)
+        target = lab.target(session.settings)
+        credential = open_credential(target)
+    else:
+        target = azure_target(session)
+        credential = open_credential(target)
+        name = "a connection string" if target.connection_string else signed_in_as(credential, target=target)
+        announce(session, signed_in_as=name)
+    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
 
 
 def azure_target(session: Session) -> Target:
@@ -93,22 +97,15 @@ def azure_target(session: Session) -> Target:
 def _lab(session: Session) -> "RunningLab":
     from thingmint.lab import control
 
-    lab = control.running(session)
-    if lab:
-        return lab
+    if control.running(session) is None:
+        _may_start(session)
+    return control.start(session)  # also of a running one: it may play another hub
+
+
+def _may_start(session: Session) -> None:
     if not session.settings.lab.autostart:
         raise InputError(
             f"no lab is running in {session.workspace.lab}, and lab.autostart is off.",
             things_to_try=["start it: invoke lab-up"],
         )
     session.console.say("starting the lab (it ends by itself when idle; `invoke lab-down` ends it now)")
-    return control.start(session)
-
-
-def _open(target: Target, lab: "RunningLab | None") -> Hub:
-    from thingmint.hub.certificates import HubCertificates
-    from thingmint.hub.credentials import open_credential
-    from thingmint.hub.registry import open_registry
-
-    credential = open_credential(target)
-    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
