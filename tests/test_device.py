@@ -22,7 +22,8 @@ from thingmint.device import send_telemetry
 from thingmint.errors import HubError, InputError
 from thingmint.hub.certificates import HubCertificates
 from thingmint.hub.credentials import open_credential
-from thingmint.hub.registry import Registry, open_registry
+from thingmint.hub.identity import Registry
+from thingmint.hub.registry import open_registry
 from thingmint.lab import control
 from thingmint.lab.control import RunningLab
 from thingmint.session import make_session

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from thingmint.errors import HubError, InputError
-from thingmint.hub import registry, registry_rest
+from thingmint.hub import identity, registry_rest
 from thingmint.hub.credentials import open_credential
-from thingmint.hub.registry import Registry, open_registry, read_connection_string, utc
+from thingmint.hub.identity import Registry, read_connection_string, utc
+from thingmint.hub.registry import open_registry
 from thingmint.hub.registry_rest import RestRegistry
 from thingmint.target import Target
 
@@ -150,7 +151,7 @@ def test_a_shared_access_signature_is_the_sdks() -> None:
     sastoken = pytest.importorskip("azure.iot.hub.sastoken", reason="azure-iot-hub needs uamqp")
     key = base64.b64encode(b"a key of some length/+").decode()
     theirs = sastoken.SasToken("localhost:8443", key, "registryReadWrite")
-    access = registry.SharedAccess("localhost:8443", "registryReadWrite", key)
+    access = identity.SharedAccess("localhost:8443", "registryReadWrite", key)
     ours = registry_rest.shared_access_signature(access, theirs.expiry_time)
     assert ours.replace("%2F", "/") == str(theirs)  # the SDK leaves the slash as it is; both decode to the same
 

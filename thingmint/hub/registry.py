@@ -1,62 +1,14 @@
-"""Device identities: the protocol that both implementations hold to, and the choice between them."""
+"""The device registry: azure-iot-hub where it runs, the same REST through azure-core elsewhere."""
 
-import base64
-import binascii
-import datetime as dt
 import importlib.util
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from thingmint.errors import InputError
 from thingmint.hub.credentials import quiet_sdk_loggers
+from thingmint.hub.identity import Registry
 from thingmint.target import Target
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-
-API_VERSION = "2021-04-12"
-ALL_DEVICES = "SELECT * FROM devices"
-PAGE_SIZE = 1000
-"""Devices a page of the query; the service may give fewer. S1 allows 20 queries a minute and unit."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A device identity as the hub holds it; times are UTC."""
-
-    device_id: str
-    authentication: str  # certificateAuthority, selfSigned, sas or none
-    status: str  # enabled or disabled
-    connection_state: str  # Connected or Disconnected
-    last_activity: dt.datetime | None  # None: never
-    etag: str
-
-
-class Registry(Protocol):
-    """One hub's device identities (api-version 2021-04-12).
-
-    Every method raises HubError, nothing else, when the hub refuses or cannot be reached. Each may be run again after
-    it was cut off: `create` then says so with status 409, `delete` with 404, which the caller judges.
-    """
-
-    def create(self, device_id: str) -> Identity:
-        """An enabled identity that is authenticated by certificate authority. Status 409 if the id is taken."""
-
-    def get(self, device_id: str) -> Identity | None:
-        """None if there is none of that id."""
-
-    def list(self) -> tuple[Identity, ...]:
-        """All, in the hub's order, by query and page by page. The query's view trails writes by seconds."""
-
-    def delete(self, device_id: str) -> None:
-        """Whatever its etag. Status 404 if there is none."""
-
-    def server_time(self) -> dt.datetime:
-        """The hub's clock, from the Date header of an authenticated answer: UTC, whole seconds."""
-
-    def close(self) -> None:
-        """Give connections back."""
 
 
 def open_registry(target: Target, credential: "TokenCredential | None") -> Registry:
@@ -73,63 +25,3 @@ def open_registry(target: Target, credential: "TokenCredential | None") -> Regis
     from thingmint.hub.registry_rest import RestRegistry
 
     return RestRegistry(target, credential)
-
-
-@dataclass(frozen=True)
-class SharedAccess:
-    """What a service connection string says."""
-
-    host: str
-    policy: str
-    key: str = field(repr=False)  # base64
-
-
-def read_connection_string(target: Target) -> SharedAccess:
-    """Raises InputError, which never shows the string, if it is malformed or of another hub."""
-    things = [
-        f"fetch it: az iot hub connection-string show --hub-name {target.hub} --policy-name registryReadWrite",
-        "or sign in without one: azure.auth: identity",
-    ]
-    parts = dict(part.strip().split("=", 1) for part in (target.connection_string or "").split(";") if "=" in part)
-    try:
-        access = SharedAccess(parts["HostName"], parts["SharedAccessKeyName"], parts["SharedAccessKey"])
-        base64.b64decode(access.key, validate=True)
-    except KeyError as missing:
-        raise InputError(
-            f"the hub's connection string has no {missing.args[0]}: it must be a shared access policy's.",
-            things_to_try=things,
-        ) from None
-    except binascii.Error:
-        raise InputError("the key in the hub's connection string is no base64.", things_to_try=things) from None
-    if set(parts) - {"HostName", "SharedAccessKeyName", "SharedAccessKey"}:
-        raise InputError("the hub's connection string is a device's, or has unknown parts.", things_to_try=things)
-    if access.host.casefold() != target.registry_host.casefold():
-        raise InputError(
-            f"the connection string is of {access.host}, but the configured hub is {target.registry_host}.",
-            things_to_try=["name that hub in azure.hub", *things],
-        )
-    return access
-
-
-def utc(text: str | dt.datetime | None) -> dt.datetime | None:
-    """A time of the registry's JSON; the year 1 is its word for never."""
-    if not text:
-        return None
-    moment = dt.datetime.fromisoformat(text) if isinstance(text, str) else text
-    if moment.year == 1:
-        return None
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-
-
-def identity_of(device: Mapping[str, Any]) -> Identity:
-    """From a device's JSON (GET, PUT) or a twin's (query), which differ in two names."""
-    authentication = device.get("authentication") or {}
-    return Identity(
-        device_id=str(device["deviceId"]),
-        authentication=str(authentication.get("type") or device.get("authenticationType") or ""),
-        status=str(device.get("status") or ""),
-        connection_state=str(device.get("connectionState") or ""),
-        last_activity=utc(device.get("lastActivityTime")),
-        # A twin's `etag` is the twin's own.
-        etag=str(device.get("deviceEtag") or device.get("etag") or ""),
-    )

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 from thingmint.errors import HubError
 from thingmint.hub.credentials import REGISTRY_SCOPE
 from thingmint.hub.evidence import http_date
-from thingmint.hub.registry import (
+from thingmint.hub.identity import (
     ALL_DEVICES,
     API_VERSION,
     PAGE_SIZE,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from thingmint.errors import HubError
 from thingmint.hub import transport
 from thingmint.hub.evidence import http_date
+from thingmint.hub.identity import ALL_DEVICES, PAGE_SIZE, Identity, read_connection_string, utc
 from thingmint.hub.refusals import refusals
-from thingmint.hub.registry import ALL_DEVICES, PAGE_SIZE, Identity, read_connection_string, utc
 from thingmint.hub.transport import patiently
 from thingmint.target import Target
 

@@ -12,7 +12,7 @@ from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 
 if TYPE_CHECKING:
-    from thingmint.hub import registry
+    from thingmint.hub.identity import Identity
     from thingmint.workflows.targets import Hub
 
 X509_CA = "certificateAuthority"
@@ -107,7 +107,7 @@ def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
         session.console.warn(f"{chosen} is {found.status} on the hub: it is refused until it is enabled again.")
 
 
-def _require_x509_ca(hub: "Hub", found: "registry.Identity") -> None:
+def _require_x509_ca(hub: "Hub", found: "Identity") -> None:
     if found.authentication != X509_CA:
         raise InputError(
             f"{found.device_id} is registered on {hub.target.hub} with the authentication {found.authentication!r}: "
@@ -129,7 +129,7 @@ def _time(value: datetime | None) -> str:
     return value.isoformat(timespec="seconds") if value else "never"
 
 
-def _as_json(one: "registry.Identity") -> dict[str, Any]:
+def _as_json(one: "Identity") -> dict[str, Any]:
     """The hub's own field names, so that a script for `az iot hub device-identity list` reads them."""
     return {
         "deviceId": one.device_id,

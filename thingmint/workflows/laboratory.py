@@ -17,6 +17,7 @@ def up(session: Session) -> None:
         return
     from thingmint.lab import control
 
+    session.workspace.prepare()
     running = control.running(session)
     lab = control.start(session)  # also of a running one: it may play another hub
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
@@ -46,6 +47,7 @@ def run(session: Session) -> None:
 
     if control.running(session):
         raise InputError("the lab is running already, in the background.", things_to_try=["stop it: invoke lab-down"])
+    session.workspace.prepare()
     control.serve(session, lambda lab: _tell(session, lab))
 
 

@@ -10,7 +10,7 @@ from thingmint.target import Target
 
 if TYPE_CHECKING:
     from thingmint.hub.certificates import HubCertificates
-    from thingmint.hub.registry import Registry
+    from thingmint.hub.identity import Registry
     from thingmint.lab.control import RunningLab
 
 ARM = "https://management.azure.com"
@@ -99,6 +99,7 @@ def _lab(session: Session) -> "RunningLab":
 
     if control.running(session) is None:
         _may_start(session)
+        session.workspace.prepare()
     return control.start(session)  # also of a running one: it may play another hub
 
 
