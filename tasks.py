@@ -13,7 +13,9 @@ from invoke.tasks import task
 if TYPE_CHECKING:
     from thingmint.session import Session
 
-if not (3, 11) <= sys.version_info[:2] < (3, 14) or not importlib.util.find_spec("thingmint"):
+# thingmint itself is found beside this file by any `invoke`; what it stands on, in its own environment alone.
+_NEEDED = ("pydantic", "cryptography", "jinja2", "rich")
+if not (3, 11) <= sys.version_info[:2] < (3, 14) or not all(map(importlib.util.find_spec, _NEEDED)):
     raise Exit(
         f"error: this `invoke` belongs to {sys.prefix}, not to thingmint's environment: "
         "run `make setup` (Windows: py bootstrap.py), then the line that it ends with.",

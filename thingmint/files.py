@@ -68,6 +68,12 @@ def make_private_directory(folder: Path) -> None:
     folder.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
 
 
+def require_private(folder: Path) -> None:
+    """Take a folder that holds keys away from group and others. (Windows: a profile's folders are the user's own.)"""
+    if os.name != "nt" and folder.stat().st_mode & 0o077:
+        folder.chmod(PRIVATE_DIR)
+
+
 @contextlib.contextmanager
 def lock(path: Path, *, wait_seconds: float, on_wait: Callable[[], None]) -> Iterator[int]:
     """Hold an exclusive lock on `path`; yields the descriptor.

@@ -62,6 +62,8 @@ class Workspace:
         try:
             for folder in (self.ca, self.devices):
                 self.make_directory(folder)
+                if not self._shell.dry:
+                    files.require_private(folder)  # a clone's folders are as open as the umask
             if self.root != REPOSITORY and not self._shell.dry:
                 # Keys must not slip into whatever repository surrounds a workspace elsewhere.
                 with contextlib.suppress(FileExistsError):
@@ -94,16 +96,22 @@ class Workspace:
         else:
             files.replace(path, data, mode=mode)
 
+    @staticmethod
+    def staged(final: Path) -> Path:
+        """Where a file stands until it is whole and gets its name."""
+        return final.with_name(final.name + ".new")
+
     def stage(self, final: Path, *, mode: int) -> Path:
         """An empty file beside `final`, for a tool to write into: openssl keeps the mode of a file that exists."""
-        staged = final.with_name(final.name + ".new")
+        staged = self.staged(final)
         if not self._shell.dry:
             staged.unlink(missing_ok=True)  # an interrupted run's; callers hold the lock
             files.create(staged, mode=mode)
         return staged
 
-    def publish(self, staged: Path, final: Path) -> None:
-        """Give a staged file its name. The move is echoed, since it belongs to the lines a reader replays."""
+    def publish(self, final: Path) -> None:
+        """Give the staged file its name. The move is echoed, since it belongs to the lines a reader replays."""
+        staged = self.staged(final)
         self._shell.echo(["mv", self.from_ca(staged), self.from_ca(final)], cwd=self.ca)
         if self._shell.dry:
             self._planned.add(final)

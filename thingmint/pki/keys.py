@@ -55,8 +55,8 @@ def make(bench: Bench, *, key: Path, csr: Path, spec: KeyWish, request: RequestW
         )
         if not bench.session.dry:
             _require_pair(staged_key, staged_csr)
-        workspace.publish(staged_key, key)
-        workspace.publish(staged_csr, csr)
+        workspace.publish(key)
+        workspace.publish(csr)
     elif not workspace.exists(csr):
         staged_csr = workspace.stage(csr, mode=files.PUBLIC)
         bench.openssl(
@@ -68,7 +68,7 @@ def make(bench: Bench, *, key: Path, csr: Path, spec: KeyWish, request: RequestW
                 extensions=request.extensions,
             )
         )
-        workspace.publish(staged_csr, csr)
+        workspace.publish(csr)
     if bench.session.dry:
         return
     _require_pair(key, csr)

@@ -18,6 +18,7 @@ from thingmint.pki.database import Row
 from thingmint.pki.inspect import Certificate, SigningRequest
 from thingmint.pki.signer import Signer
 from thingmint.shell import Finished
+from thingmint.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def issue(
     if bench.session.dry:
         staged = [workspace.stage(request.out, mode=files.PUBLIC) for request in requests]
         bench.openssl(*_line(bench, signer, requests, staged, extensions, selfsign=selfsign, days=days, end=None))
-        for source, request in zip(staged, requests, strict=True):
-            workspace.publish(source, request.out)
+        for request in requests:
+            workspace.publish(request.out)
         return ()
     issuer = None if selfsign else signer.able_to_sign()
     issued = _already_issued(signer, requests)
@@ -67,7 +68,7 @@ def issue(
         for source, request in zip(staged, missing, strict=True):
             files.replace(source, issued[request].pem)  # a batch's are empty so far; on Windows openssl writes CRLF
     for request in requests:
-        workspace.publish(request.out.with_name(request.out.name + ".new"), request.out)
+        workspace.publish(request.out)
     return tuple(issued[request] for request in requests)
 
 
@@ -158,7 +159,7 @@ def _already_issued(signer: Signer, requests: Sequence[Request]) -> dict[Request
             continue
         certificate = inspect.read_certificate(path)
         if certificate.public_key == inspect.read_request(request.csr).public_key:
-            files.replace(request.out.with_name(request.out.name + ".new"), certificate.pem)
+            files.replace(Workspace.staged(request.out), certificate.pem)
             found[request] = certificate
     return found
 
