@@ -18,7 +18,7 @@ from tests.pki.test_authority import fingerprint
 ROOT = Path(__file__).resolve().parent.parent
 INVOKE = Path(sys.executable).with_name("invoke")
 IMEI = "350457791791735879"
-SECRET = re.compile(r"PRIVATE KEY|SharedAccess|eyJ[A-Za-z0-9_-]{20}|client_secret", re.IGNORECASE)
+SECRET = re.compile(r"PRIVATE KEY|SharedAccessKey=|eyJ[A-Za-z0-9_-]{20}|client_secret=")
 
 
 class CommandLine:
@@ -213,6 +213,37 @@ def test_old_and_foreign_openssl_are_refused_by_name(bare: CommandLine, tmp_path
         done = bare("rootca", THINGMINT_PKI_OPENSSL=str(fake))
         assert done.returncode == 3
         assert said in done.stderr
+
+
+def test_on_azure_the_target_is_named_first_and_a_missing_sign_in_is_explained(bare: CommandLine) -> None:
+    azure = {
+        "THINGMINT_CONFIG": str(ROOT / "config/azure.yaml"),
+        "THINGMINT_AZURE_SUBSCRIPTION_ID": "12345678-89ab-cdef-0123-456789abcdef",
+        "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential",  # and no other: some of them ask the network
+    }
+    named = "target: Azure · 12345678-89ab-cdef-0123-456789abcdef · iot-hub001-0x1234-dev"
+    bare.ok("rootca", "subca", **azure)
+    for words in (("verify",), ("devices",), ("device", "--imei", IMEI)):
+        done = bare(*words, **azure)
+        assert done.returncode == 5
+        assert done.stderr.splitlines()[0] == named
+        assert "az login" in done.stderr
+    assert not (bare.workspace / "lab").exists()
+    assert not list((bare.workspace / "devices").iterdir())
+
+
+def test_a_connection_string_is_used_and_never_shown(bare: CommandLine) -> None:
+    azure = {
+        "THINGMINT_CONFIG": str(ROOT / "config/azure.yaml"),
+        "THINGMINT_AZURE_SUBSCRIPTION_ID": "12345678-89ab-cdef-0123-456789abcdef",
+        "THINGMINT_AZURE_AUTH": "connection-string",
+    }
+    assert "IOTHUB_CONNECTION_STRING is not set" in bare("devices", **azure).stderr
+    foreign = "HostName=other.azure-devices.net;SharedAccessKeyName=p;SharedAccessKey=dGhlIGtleSBpdHNlbGY="
+    done = bare("devices", **azure, IOTHUB_CONNECTION_STRING=foreign)
+    assert done.returncode == 2
+    assert "other.azure-devices.net" in done.stderr
+    assert "dGhlIGtleSBpdHNlbGY" not in done.stdout + done.stderr
 
 
 def test_without_the_lab_and_without_autostart_the_cure_is_named(bare: CommandLine) -> None:

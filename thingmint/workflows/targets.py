@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thingmint.errors import InputError
+from thingmint.errors import InputError, ThingmintError
 from thingmint.session import Session
 from thingmint.target import Target
 
@@ -51,6 +51,7 @@ def open_hub(session: Session) -> Hub:
     """
     from thingmint.hub.certificates import HubCertificates
     from thingmint.hub.credentials import open_credential, signed_in_as
+    from thingmint.hub.identity import read_connection_string
     from thingmint.hub.registry import open_registry
 
     lab = None
@@ -62,7 +63,15 @@ def open_hub(session: Session) -> Hub:
     else:
         target = azure_target(session)
         credential = open_credential(target)
-        name = "a connection string" if target.connection_string else signed_in_as(credential, target=target)
+        try:
+            name = (
+                f"the policy {read_connection_string(target).policy}"
+                if target.connection_string
+                else signed_in_as(credential, target=target)
+            )
+        except ThingmintError:
+            announce(session)  # also where nobody is signed in, the target is named first
+            raise
         announce(session, signed_in_as=name)
     return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
 
