@@ -44,7 +44,10 @@ def read(path: Path) -> tuple[Row, ...]:
     except OSError as error:
         raise ToolError(
             f"the database of issued certificates {path} cannot be read: {error.strerror}.",
-            things_to_try=["restore it from a backup; an empty one would let names and serials be given twice"],
+            things_to_try=[
+                "restore it from a backup; an empty one would let names and serials be given twice",
+                f"openssl's own copy, {path.name}.old beside it, lacks the last change",
+            ],
         ) from None
     except UnicodeDecodeError:
         raise ToolError(f"{path} is no text file of openssl's.", things_to_try=["restore it from a backup"]) from None
