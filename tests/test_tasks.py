@@ -109,6 +109,15 @@ def test_lists_are_tables_or_json(made: CommandLine) -> None:
     assert "pki.key\tec:P-256\tTHINGMINT_PKI_KEY" in made.ok("config").stdout
 
 
+def test_a_narrow_terminal_still_shows_whole_ids(made: CommandLine) -> None:
+    child = pexpect.spawn(
+        str(INVOKE), ["devices"], cwd=str(ROOT), encoding="utf-8", timeout=30, dimensions=(24, 50), env=made.environment
+    )
+    shown = child.read()
+    assert IMEI in shown
+    assert "certificateAuthority" in shown
+
+
 def test_a_colleagues_certificate_is_not_overwritten(made: CommandLine, tmp_path: Path) -> None:
     other = CommandLine(tmp_path / "colleague")
     other.ok("rootca", "subca")

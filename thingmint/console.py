@@ -51,7 +51,8 @@ class Console:
         table = Table(*headings, box=None, header_style="bold", pad_edge=False)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
-        RichConsole(no_color="NO_COLOR" in os.environ, highlight=False).print(table)
+        # As wide as the cells are: a narrow terminal wraps the lines itself, and an id can still be copied whole.
+        RichConsole(width=1000, no_color="NO_COLOR" in os.environ, highlight=False).print(table)
 
     def ask(self, question: str) -> str:
         """One line from the terminal; an empty answer where there is none to ask."""
