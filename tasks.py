@@ -92,18 +92,25 @@ def verify(session: "Session", name: str | None = None, replace: bool = False) -
     authorities.verify(session, name=name, replace=replace)
 
 
-@verb(imei=_IMEI, key=_KEY, days=_DAYS, no_register="make the certificate only, without an identity on the hub")
+@verb(
+    imei=_IMEI,
+    key=_KEY,
+    days=_DAYS,
+    renew="a new key and certificate; the old ones are revoked and kept in devices/retired/",
+    no_register="make the certificate only, without an identity on the hub",
+)
 def device(
     session: "Session",
     imei: str | None = None,
     key: str | None = None,
     days: str | None = None,
+    renew: bool = False,
     no_register: bool = False,
 ) -> None:
     """Register a device on the hub and make its key, CSR, certificate and chain."""
     from thingmint.workflows import devices
 
-    devices.device(session, imei=imei, key=key, days=days, register=not no_register)
+    devices.device(session, imei=imei, key=key, days=days, renew=renew, register=not no_register)
 
 
 @verb(imei=_IMEI)

@@ -119,6 +119,18 @@ class Workspace:
             files.sync(staged)
             files.rename(staged, final)
 
+    def move(self, source: Path, target: Path) -> None:
+        """Rename what is whole already; echoed."""
+        self._shell.echo(["mv", self.from_ca(source), self.from_ca(target)], cwd=self.ca)
+        if not self._shell.dry:
+            files.rename(source, target)
+
+    def copy(self, source: Path, target: Path, *, mode: int) -> None:
+        """Atomic, like `write`; echoed."""
+        self._shell.echo(["cp", "-p", self.from_ca(source), self.from_ca(target)], cwd=self.ca)
+        if not self._shell.dry:
+            self.write(target, source.read_bytes(), mode=mode)
+
     def remove(self, path: Path) -> None:
         """For what is made to be thrown away (a proof's key); never for a device's or a CA's."""
         self._shell.echo(["rm", self.from_ca(path)], cwd=self.ca)

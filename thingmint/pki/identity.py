@@ -113,7 +113,7 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
         if workspace.only_planned(own.certificate):
             return Identity(device, own, None, new=False)
         certificate = inspect.read_certificate(own.certificate)
-        _write_companions(bench, signer, own, device, certificate)
+        write_companions(bench, signer, own, device, certificate)
         return Identity(device, own, certificate, new=False)
     keys.make(
         bench,
@@ -124,14 +124,14 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
     )
     issued = transaction.issue(bench, signer, [Request(own.csr, own.certificate, device.text)], days=wish.days)
     if issued:
-        _write_companions(bench, signer, own, device, issued[0])
+        write_companions(bench, signer, own, device, issued[0])
     return Identity(device, own, issued[0] if issued else None, new=True)
 
 
-def check(workspace: Workspace, signer: Signer, device: DeviceId) -> Certificate:
+def check(workspace: Workspace, signer: Signer, device: DeviceId, *, expired_too: bool = False) -> Certificate:
     """The device's certificate, after proving that it is this device's, its key's, its authority's, and in date.
 
-    Needs no CA key. Raises InputError naming what does not hold.
+    Needs no CA key. `expired_too`: its date does not matter. Raises InputError naming what does not hold.
     """
     own = DeviceFiles.of(workspace, device)
     for path, what in ((own.certificate, "certificate"), (own.key, "private key")):
@@ -146,7 +146,10 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId) -> Certificate
     if inspect.read_key_digest(own.key) != certificate.public_key:
         raise InputError(
             f"{own.key} does not belong to {own.certificate}: their public keys differ.",
-            things_to_try=["bring back the key that the certificate was issued for"],
+            things_to_try=[
+                f"finish a renewal that was cut off: invoke device --imei {device}",
+                "bring back the key that the certificate was issued for",
+            ],
         )
     if not certificate.issued_by(inspect.read_certificate(signer.certificate)):
         raise InputError(
@@ -156,19 +159,15 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId) -> Certificate
                 f"or move the files {device}.* in {workspace.devices} away, and run: invoke device --imei {device}",
             ],
         )
-    if certificate.expired:
+    if certificate.expired and not expired_too:
         raise InputError(
             f"{own.certificate} expired on {certificate.not_after:%Y-%m-%d}: no hub accepts it.",
-            things_to_try=[
-                f"revoke it, in {workspace.ca}:",
-                f"    openssl ca -config {signer.cnf.name} -revoke {workspace.from_ca(own.certificate)}",
-                f"then move the files {device}.* in {workspace.devices} away, and run: invoke device --imei {device}",
-            ],
+            things_to_try=[f"renew it: invoke device --imei {device} --renew"],
         )
     return certificate
 
 
-def _write_companions(
+def write_companions(
     bench: Bench, signer: Signer, own: DeviceFiles, device: DeviceId, certificate: Certificate
 ) -> None:
     """The chain and the record follow from the certificate: written where they are missing or tell another story."""

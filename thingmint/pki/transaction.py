@@ -39,15 +39,19 @@ def issue(
     extensions: str | None = None,
     selfsign: bool = False,
     days: int | None = None,
+    superseded: Sequence[Path] = (),
 ) -> tuple[Certificate, ...]:
     """Sign and publish, all or none; in the order of `requests`. Empty with --dry.
 
     `days` None means the cnf's default_days; either is clipped to the signer's own notAfter. A certificate that an
-    interrupted run had already issued for the same CSR is published instead of issuing a second.
+    interrupted run had already issued for the same CSR is published instead of issuing a second. The certificates
+    `superseded` are revoked first, in the same transaction: their names become free with it, or not at all.
     Raises InputError, ToolError or CheckError; the database is then as it was.
     """
     workspace = bench.workspace
     if bench.session.dry:
+        for old in superseded:
+            bench.openssl(*_revocation(bench, signer, old, "superseded"))
         staged = [workspace.stage(request.out, mode=files.PUBLIC) for request in requests]
         bench.openssl(*_line(bench, signer, requests, staged, extensions, selfsign=selfsign, days=days, end=None))
         for request in requests:
@@ -57,11 +61,14 @@ def issue(
     issued = _already_issued(signer, requests)
     missing = [request for request in requests if request not in issued]
     if missing:
-        _require_acceptable(signer, missing)
+        freed = _still_valid(signer, superseded)
+        _require_acceptable(signer, missing, freed=set(freed.values()))
         staged = [workspace.stage(request.out, mode=files.PUBLIC) for request in missing]
         end = _clipped_end(bench, issuer, days)
         line = _line(bench, signer, missing, staged, extensions, selfsign=selfsign, days=days, end=end)
         with transaction(bench, signer):
+            for old, serial in freed.items():
+                _revoke(bench, signer, old, serial, "superseded")
             before = signer.index.read_bytes()
             finished = bench.openssl(*line)
             issued |= _read_back(finished, signer, missing, before=before, issuer=issuer)
@@ -74,17 +81,14 @@ def issue(
 
 def revoke(bench: Bench, signer: Signer, certificate: Path, *, reason: str) -> None:
     """Mark a certificate of this signer's as revoked. openssl would accept a foreign one: its issuer is checked here."""
-    arguments = openssl.ca_revoke(cnf=signer.cnf.name, certificate=bench.workspace.from_ca(certificate), reason=reason)
     if bench.session.dry:
-        bench.openssl(*arguments)
+        bench.openssl(*_revocation(bench, signer, certificate, reason))
         return
     found = inspect.read_certificate(certificate)
     if not found.issued_by(signer.able_to_sign()):
         raise InputError(f"{certificate} was not issued by {signer.name}, which therefore cannot revoke it.")
     with transaction(bench, signer):
-        finished = bench.openssl(*arguments)
-        if _status(signer, found.serial) != "R":
-            raise explained(CheckError, f"openssl did not record {found.serial} as revoked", finished)
+        _revoke(bench, signer, certificate, found.serial, reason)
 
 
 @contextlib.contextmanager
@@ -164,9 +168,10 @@ def _already_issued(signer: Signer, requests: Sequence[Request]) -> dict[Request
     return found
 
 
-def _require_acceptable(signer: Signer, requests: Sequence[Request]) -> None:
+def _require_acceptable(signer: Signer, requests: Sequence[Request], *, freed: set[str]) -> None:
     """What openssl would sign, skip or abort on without saying which request it was."""
-    taken = {row.common_name.casefold(): row for row in database.read(signer.index) if row.status != "R"}
+    rows = [row for row in database.read(signer.index) if row.status != "R" and row.serial not in freed]
+    taken = {row.common_name.casefold(): row for row in rows}
     for request in requests:
         csr = inspect.read_request(request.csr)
         _require_subject(csr, request)
@@ -244,6 +249,23 @@ def _require_as_asked(certificate: Certificate, request: Request, issuer: Certif
     ]
     if problems:
         raise CheckError(f"the certificate issued for {request.csr} is not what was asked for: {', '.join(problems)}.")
+
+
+def _revocation(bench: Bench, signer: Signer, certificate: Path, reason: str) -> tuple[str, ...]:
+    return openssl.ca_revoke(cnf=signer.cnf.name, certificate=bench.workspace.from_ca(certificate), reason=reason)
+
+
+def _revoke(bench: Bench, signer: Signer, certificate: Path, serial: str, reason: str) -> None:
+    """Inside a transaction."""
+    finished = bench.openssl(*_revocation(bench, signer, certificate, reason))
+    if _status(signer, serial) != "R":
+        raise explained(CheckError, f"openssl did not record {serial} as revoked", finished)
+
+
+def _still_valid(signer: Signer, certificates: Sequence[Path]) -> dict[Path, str]:
+    """Those that are not revoked yet, with their serial numbers."""
+    serials = {path: inspect.read_certificate(path).serial for path in certificates if path.exists()}
+    return {path: serial for path, serial in serials.items() if _status(signer, serial) in {"V", "E"}}
 
 
 def _status(signer: Signer, serial: str) -> str:

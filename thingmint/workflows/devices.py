@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, identity
+from thingmint.pki import authority, bench, identity, renewal
 from thingmint.pki.identity import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
@@ -19,14 +19,28 @@ X509_CA = "certificateAuthority"
 
 
 def device(
-    session: Session, *, imei: str | None, key: str | None = None, days: str | None = None, register: bool = True
+    session: Session,
+    *,
+    imei: str | None,
+    key: str | None = None,
+    days: str | None = None,
+    renew: bool = False,
+    register: bool = True,
 ) -> identity.Identity:
-    """The identity on the hub, then key, CSR, certificate and chain: the article's order."""
+    """The identity on the hub, then key, CSR, certificate and chain: the article's order.
+
+    `renew`: a new key and certificate in place of the old. A renewal that was cut off is finished in any case.
+    """
     wish = options.wish(key=key, days=days)
     chosen = DeviceId.parse(imei)
     signer = authority.intermediate(session.workspace)
     with bench.locked(session) as locked:
-        identity.require_possible(locked, signer, chosen, wish)
+        if renewal.under_way(session.workspace, chosen):
+            session.console.say(f"an earlier renewal of {chosen} was cut off: it is finished now")
+            renewal.renew(locked, signer, chosen, wish)
+            renew = False
+        if not renew:
+            identity.require_possible(locked, signer, chosen, wish)
     hub = None
     if not register:
         targets.announce(session)
@@ -36,11 +50,11 @@ def device(
     if hub:
         _register(session, hub, chosen)
     with bench.locked(session) as locked:
-        made = identity.make(locked, signer, chosen, wish)
+        made = (renewal.renew if renew else identity.make)(locked, signer, chosen, wish)
         if hub:
             _record_registration(session, made.files, hub.target.hub_host)
     if made.certificate:
-        done = "made" if made.new else "unchanged"
+        done = "renewed" if renew else "made" if made.new else "unchanged"
         session.console.say(f"{done}: certificate of {chosen} ({made.certificate.key})")
         session.console.say(
             f"  {made.files.certificate}, until {made.certificate.not_after:%Y-%m-%d}, "

@@ -1,0 +1,88 @@
+"""Renewal: old revoked and new issued together, nothing lost, and a kill anywhere is finished by the next run."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeSession
+from tests.pki.test_authority import make_both
+from tests.pki.test_faults import VICTIM, require_whole
+from tests.pki.test_identity import make_device
+from thingmint.errors import InputError
+from thingmint.ids import DeviceId
+from thingmint.pki import authority, bench, database, inspect, renewal
+from thingmint.pki.identity import Identity
+from thingmint.pki.wish import Wish
+from thingmint.session import Session
+
+ID = DeviceId.parse("victim")
+RENEWER = VICTIM.replace(
+    'identity.make(locked, authority.intermediate(session.workspace), DeviceId.parse("victim"), Wish())',
+    "from thingmint.pki import renewal\n"
+    '    renewal.renew(locked, authority.intermediate(session.workspace), DeviceId.parse("victim"), Wish())',
+)
+
+
+def renew(session: Session, wish: Wish = Wish()) -> Identity:  # noqa: B008 - frozen
+    with bench.locked(session) as locked:
+        return renewal.renew(locked, authority.intermediate(session.workspace), ID, wish)
+
+
+def statuses(session: Session) -> list[str]:
+    rows = database.read(authority.intermediate(session.workspace).index)
+    return [row.status for row in rows if row.common_name == ID.text]
+
+
+def test_old_revoked_new_issued_old_files_kept(session: Session) -> None:
+    make_both(session)
+    old = make_device(session, ID)
+    assert old.certificate
+    key = old.files.key.read_bytes()
+    new = renew(session, Wish(days=9))
+    assert new.certificate
+    assert new.certificate.serial != old.certificate.serial
+    assert new.certificate.lifetime_days == 9
+    assert statuses(session) == ["R", "V"]
+    retired = session.workspace.devices / "retired"
+    assert (retired / f"victim.{old.certificate.serial}.key").read_bytes() == key
+    assert (retired / f"victim.{old.certificate.serial}.key").stat().st_mode & 0o777 == 0o600
+    assert inspect.read_certificate(retired / f"victim.{old.certificate.serial}.pem").serial == old.certificate.serial
+    assert new.certificate.pem in new.files.chain.read_bytes()
+    assert new.certificate.serial in new.files.record.read_text()
+    assert not renewal.under_way(session.workspace, ID)
+    assert not make_device(session, ID).new
+    require_whole(session, devices=["victim"])
+
+
+def test_nothing_to_renew_is_said(session: Session) -> None:
+    make_both(session)
+    with pytest.raises(InputError, match="has no certificate here"):
+        renew(session)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_at_every_rename_is_finished_by_the_next_run(
+    session: Session, tmp_path: Path, make_session_in: MakeSession, when: str
+) -> None:
+    make_both(session)
+    make_device(session, ID)
+    for countdown in range(1, 40):
+        root = tmp_path / f"copy-{countdown}"
+        shutil.copytree(session.workspace.root, root)
+        argv = [sys.executable, "-c", RENEWER, str(root), str(countdown), when]
+        code = subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode
+        copy = make_session_in(root, pki_key="ec:P-256")
+        if code == 0:
+            assert countdown > 10
+            return
+        assert code == -signal.SIGKILL
+        if renewal.under_way(copy.workspace, ID):
+            renew(copy)
+        assert statuses(copy) in (["V"], ["R", "V"])
+        assert not make_device(copy, ID).new
+        require_whole(copy, devices=["victim"])
+    pytest.fail("no run got through")

@@ -1,0 +1,72 @@
+"""A device's certificate renewed: new key, new certificate, the old one superseded in the same transaction.
+
+The new files are made in devices/renewing/ by the very steps that make a first identity, each of which picks up what an
+interrupted run left. Then the old pair moves to devices/retired/, and the new one takes its names.
+"""
+
+from thingmint import files, openssl
+from thingmint.ids import DeviceId
+from thingmint.pki import identity, inspect, keys, transaction
+from thingmint.pki.bench import Bench
+from thingmint.pki.identity import DeviceFiles, Identity
+from thingmint.pki.signer import Signer
+from thingmint.pki.transaction import Request
+from thingmint.pki.wish import Wish
+from thingmint.workspace import Workspace
+
+
+def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity:
+    """Revoke as superseded and issue anew, both or neither. Raises InputError where there is nothing to renew."""
+    workspace = bench.workspace
+    own, new = DeviceFiles.of(workspace, device), _staging(workspace, device)
+    signer.require(workspace, made_by="rootca subca")
+    transaction.recover(bench, signer)
+    if not under_way(workspace, device):
+        identity.check(workspace, signer, device, expired_too=True)
+    if not new.certificate.exists():  # while it exists, all that is left is to swap
+        _issue(bench, signer, device, wish, own, new)
+    if bench.session.dry:
+        return Identity(device, own, None, new=True)
+    _swap(workspace, own, new)
+    certificate = inspect.read_certificate(own.certificate)
+    identity.write_companions(bench, signer, own, device, certificate)
+    return Identity(device, own, certificate, new=True)
+
+
+def _issue(bench: Bench, signer: Signer, device: DeviceId, wish: Wish, own: DeviceFiles, new: DeviceFiles) -> None:
+    bench.workspace.make_directory(new.key.parent)
+    keys.make(
+        bench,
+        key=new.key,
+        csr=new.csr,
+        spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
+        request=keys.RequestWish(signer.cnf.name, device.text, openssl.DEVICE_REQUEST),
+    )
+    request = Request(new.csr, new.certificate, device.text)
+    transaction.issue(bench, signer, [request], days=wish.days, superseded=[own.certificate])
+
+
+def under_way(workspace: Workspace, device: DeviceId) -> bool:
+    """Whether a renewal was begun and not finished: it has to be finished before anything else is done."""
+    new = _staging(workspace, device)
+    return any(path.exists() for path in (new.key, new.csr, new.certificate))
+
+
+def _staging(workspace: Workspace, device: DeviceId) -> DeviceFiles:
+    folder = workspace.devices / "renewing"
+    return DeviceFiles(*(folder / f"{device}{suffix}" for suffix in (".key", ".csr", ".pem", ".chain.pem", ".json")))
+
+
+def _swap(workspace: Workspace, own: DeviceFiles, new: DeviceFiles) -> None:
+    """Each old file is copied away, then replaced in one step, so that its name is never empty. The certificate is last:
+    while the old one stands there, its serial number names the retired files."""
+    serial = inspect.read_certificate(own.certificate).serial
+    retired = workspace.devices / "retired"
+    workspace.make_directory(retired)
+    for fresh, current in ((new.key, own.key), (new.csr, own.csr), (new.certificate, own.certificate)):
+        if not fresh.exists():
+            continue  # an interrupted run moved it already
+        if current.exists():
+            mode = files.SECRET if current == own.key else files.PUBLIC
+            workspace.copy(current, retired / f"{current.stem}.{serial}{current.suffix}", mode=mode)
+        workspace.move(fresh, current)
