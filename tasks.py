@@ -161,6 +161,34 @@ def device_delete(session: "Session", imei: str | None = None, yes: bool = False
     workflow.device_delete(session, imei=imei, yes=yes)
 
 
+@verb(
+    imei=_IMEI,
+    reason="unspecified, keyCompromise, affiliationChanged, superseded or cessationOfOperation",
+    yes=_YES,
+)
+def device_revoke(session: "Session", imei: str | None = None, reason: str | None = None, yes: bool = False) -> None:
+    """Revoke a device's certificate and disable its identity on the hub."""
+    from thingmint.workflows import lifecycle
+
+    lifecycle.device_revoke(session, imei=imei, reason=reason, yes=yes)
+
+
+@verb()
+def ca_check(session: "Session") -> None:
+    """Prove that authorities and devices are whole; change nothing."""
+    from thingmint.workflows import lifecycle
+
+    lifecycle.ca_check(session)
+
+
+@verb(within="days from now, e.g. 30d; 90d if not given", json=_JSON)
+def expiring(session: "Session", within: str | None = None, json: bool = False) -> None:
+    """List the certificates that end soon; exit code 4 if any does."""
+    from thingmint.workflows import lifecycle
+
+    lifecycle.expiring(session, within=within, as_json=json)
+
+
 @verb()
 def config(session: "Session") -> None:
     """Show the values in force and where each came from."""

@@ -154,6 +154,27 @@ def test_deleting_asks_says_what_stays_and_can_be_undone(made: CommandLine) -> N
     made.ok("verify", "connect", "--imei", IMEI)
 
 
+def test_renewed_revoked_and_let_in_again(made: CommandLine) -> None:
+    one = ("--imei", "490154203237518")
+    made.ok("device", *one, "--days", "20")
+    soon = made("expiring")
+    assert soon.returncode == 4
+    assert re.search(r"device\t490154203237518\texpires in (19|20) days", soon.stdout)
+    assert made.ok("expiring", "--within", "5d", "--json").stdout.strip() == "[]"
+    made.ok("device", *one, "--renew", "connect", *one)
+    assert made("device-revoke", *one, "--reason", "boredom").returncode == 2
+    revoked = made.ok("device-revoke", *one, "--reason", "keyCompromise", "--yes")
+    assert "disabled:" in revoked.stderr
+    assert made.ok("device-revoke", *one, "--yes").stderr.count("unchanged:") == 2
+    refused = made("connect", *one)
+    assert refused.returncode == 2
+    assert "was revoked" in refused.stderr
+    again = made.ok("device", *one, "--renew")
+    assert "device-delete" in again.stderr  # still disabled on the hub, and how to undo that
+    assert made("connect", *one).returncode == 5
+    made.ok("device-delete", *one, "--yes", "device", *one, "connect", *one)
+
+
 def test_a_production_hub_wants_its_name_typed(made: CommandLine) -> None:
     child = pexpect.spawn(
         str(INVOKE), ["device-delete", "--imei", "other", "--yes"], cwd=str(ROOT), encoding="utf-8", timeout=30,

@@ -61,6 +61,18 @@ def test_creating_twice_is_told_not_hidden(devices: Registry) -> None:
     devices.delete("twice-1")
 
 
+def test_a_disabled_identity_stays_and_a_stale_etag_is_refused(devices: Registry) -> None:
+    made = devices.create("off-1")
+    assert devices.disable("off-1", etag=made.etag).status == "disabled"
+    found = devices.get("off-1")
+    assert found
+    assert (found.status, found.authentication) == ("disabled", "certificateAuthority")
+    with pytest.raises(HubError) as refused:
+        devices.disable("off-1", etag=made.etag)
+    assert refused.value.status == 412
+    devices.delete("off-1")
+
+
 def test_deleting_nothing_is_told(devices: Registry) -> None:
     with pytest.raises(HubError, match="no device identity of that name") as refused:
         devices.delete("nothing-1")

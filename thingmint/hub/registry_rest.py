@@ -53,14 +53,10 @@ class RestRegistry:
         )
 
     def create(self, device_id: str) -> Identity:
-        wanted = {
-            "deviceId": device_id,
-            "status": "enabled",
-            "authentication": {"type": "certificateAuthority"},
-            "capabilities": {"iotEdge": False},
-        }
-        path = _device(device_id)
-        return self._ask(f"registering {device_id}", lambda: identity_of(self._send("PUT", path, wanted).json()))
+        return self._put(f"registering {device_id}", device_id, "enabled", {})
+
+    def disable(self, device_id: str, *, etag: str) -> Identity:
+        return self._put(f"disabling {device_id}", device_id, "disabled", {"If-Match": f'"{etag}"'})
 
     def get(self, device_id: str) -> Identity | None:
         try:
@@ -93,6 +89,16 @@ class RestRegistry:
 
     def close(self) -> None:
         self._client.close()
+
+    def _put(self, doing: str, device_id: str, status: str, headers: dict[str, str]) -> Identity:
+        wanted = {
+            "deviceId": device_id,
+            "status": status,
+            "authentication": {"type": "certificateAuthority"},
+            "capabilities": {"iotEdge": False},
+        }
+        path = _device(device_id)
+        return self._ask(doing, lambda: identity_of(self._send("PUT", path, wanted, headers=headers).json()))
 
     def _page(self, continuation: str) -> _Page:
         headers = {"x-ms-max-item-count": str(PAGE_SIZE)}

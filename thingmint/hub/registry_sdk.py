@@ -78,6 +78,10 @@ class SdkRegistry:
             if not continuation:
                 return tuple(found)
 
+    def disable(self, device_id: str, *, etag: str) -> Identity:
+        update = self._manager.update_device_with_certificate_authority
+        return self._ask(f"disabling {device_id}", lambda: _read_device(update(device_id, etag, "disabled")))
+
     def delete(self, device_id: str) -> None:
         self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
 

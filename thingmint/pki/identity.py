@@ -77,6 +77,11 @@ class Identity:
     new: bool
 
 
+def certificates(workspace: Workspace) -> list[Path]:
+    """Every device's certificate file, in the order of their names."""
+    return sorted(path for path in workspace.devices.glob("*.pem") if not path.name.endswith(".chain.pem"))
+
+
 def require_unique(workspace: Workspace, signer: Signer, device: DeviceId) -> None:
     """Raises InputError if a device of the same name in another case has files or a certificate here."""
     names = set()
@@ -128,10 +133,10 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
     return Identity(device, own, issued[0] if issued else None, new=True)
 
 
-def check(workspace: Workspace, signer: Signer, device: DeviceId, *, expired_too: bool = False) -> Certificate:
+def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: bool = False) -> Certificate:
     """The device's certificate, after proving that it is this device's, its key's, its authority's, and in date.
 
-    Needs no CA key. `expired_too`: its date does not matter. Raises InputError naming what does not hold.
+    Needs no CA key. `renewable`: expired or revoked will do. Raises InputError naming what does not hold.
     """
     own = DeviceFiles.of(workspace, device)
     for path, what in ((own.certificate, "certificate"), (own.key, "private key")):
@@ -159,7 +164,14 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, expired_too
                 f"or move the files {device}.* in {workspace.devices} away, and run: invoke device --imei {device}",
             ],
         )
-    if certificate.expired and not expired_too:
+    if renewable:
+        return certificate
+    if signer.index.exists() and transaction.status(signer, certificate.serial) == "R":
+        raise InputError(
+            f"{own.certificate} was revoked.",
+            things_to_try=[f"make a new one: invoke device --imei {device} --renew"],
+        )
+    if certificate.expired:
         raise InputError(
             f"{own.certificate} expired on {certificate.not_after:%Y-%m-%d}: no hub accepts it.",
             things_to_try=[f"renew it: invoke device --imei {device} --renew"],

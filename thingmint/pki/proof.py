@@ -1,6 +1,6 @@
 """Proof of possession: a short-lived certificate whose CN is the hub's code, signed by the authority's key."""
 
-from thingmint.pki import database, inspect, keys, transaction
+from thingmint.pki import inspect, keys, transaction
 from thingmint.pki.bench import Bench
 from thingmint.pki.keys import KeyWish, RequestWish
 from thingmint.pki.signer import Signer
@@ -52,5 +52,4 @@ def _valid(bench: Bench, signer: Signer) -> bool:
     certificate = signer.folder / "proof.pem"
     if bench.workspace.only_planned(certificate):
         return True
-    serial = inspect.read_certificate(certificate).serial
-    return any(row.serial == serial and row.status == "V" for row in database.read(signer.index))
+    return transaction.status(signer, inspect.read_certificate(certificate).serial) == "V"

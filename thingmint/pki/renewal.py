@@ -22,7 +22,7 @@ def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identit
     signer.require(workspace, made_by="rootca subca")
     transaction.recover(bench, signer)
     if not under_way(workspace, device):
-        identity.check(workspace, signer, device, expired_too=True)
+        identity.check(workspace, signer, device, renewable=True)
     if not new.certificate.exists():  # while it exists, all that is left is to swap
         _issue(bench, signer, device, wish, own, new)
     if bench.session.dry:

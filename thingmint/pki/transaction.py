@@ -258,15 +258,16 @@ def _revocation(bench: Bench, signer: Signer, certificate: Path, reason: str) ->
 def _revoke(bench: Bench, signer: Signer, certificate: Path, serial: str, reason: str) -> None:
     """Inside a transaction."""
     finished = bench.openssl(*_revocation(bench, signer, certificate, reason))
-    if _status(signer, serial) != "R":
+    if status(signer, serial) != "R":
         raise explained(CheckError, f"openssl did not record {serial} as revoked", finished)
 
 
 def _still_valid(signer: Signer, certificates: Sequence[Path]) -> dict[Path, str]:
     """Those that are not revoked yet, with their serial numbers."""
     serials = {path: inspect.read_certificate(path).serial for path in certificates if path.exists()}
-    return {path: serial for path, serial in serials.items() if _status(signer, serial) in {"V", "E"}}
+    return {path: serial for path, serial in serials.items() if status(signer, serial) in {"V", "E"}}
 
 
-def _status(signer: Signer, serial: str) -> str:
+def status(signer: Signer, serial: str) -> str:
+    """V, R or E, or nothing where this signer did not issue it."""
     return next((row.status for row in database.read(signer.index) if row.serial == serial), "")

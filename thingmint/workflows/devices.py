@@ -118,7 +118,10 @@ def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
         session.console.say(f"unchanged: {chosen} is registered on {hub.target.hub} already")
     _require_x509_ca(hub, found)
     if found.status != "enabled":
-        session.console.warn(f"{chosen} is {found.status} on the hub: it is refused until it is enabled again.")
+        session.console.warn(
+            f"{chosen} is {found.status} on the hub, which refuses it. To let it in again: "
+            f"invoke device-delete --imei {chosen} device --imei {chosen}"
+        )
 
 
 def _require_x509_ca(hub: "Hub", found: "Identity") -> None:

@@ -1,0 +1,135 @@
+"""device-revoke, expiring and ca-check: what becomes of certificates after they were made."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from thingmint.errors import CheckError, InputError
+from thingmint.ids import DeviceId
+from thingmint.pki import audit, authority, bench, identity, inspect, transaction
+from thingmint.pki.identity import DeviceFiles
+from thingmint.pki.inspect import Certificate
+from thingmint.session import Session
+from thingmint.workflows import consent, targets
+
+REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
+"""The reasons of RFC 5280 5.3.1 that fit a device, as openssl spells them."""
+
+
+def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes: bool = False) -> None:
+    """Lock a device out: its identity is disabled first, since the hub checks no CRL; then the index says revoked."""
+    chosen = DeviceId.parse(imei)
+    why = reason or "unspecified"
+    if why not in REASONS:
+        raise InputError(f"--reason {why!r} is no reason to revoke.", things_to_try=REASONS)
+    signer = authority.intermediate(session.workspace)
+    own = DeviceFiles.of(session.workspace, chosen)
+    if not session.workspace.exists(own.certificate):
+        raise InputError(
+            f"{chosen} has no certificate here: {own.certificate} is missing.",
+            things_to_try=[f"to lock it out of the hub alone: invoke device-delete --imei {chosen}"],
+        )
+    if not targets.dry(session, f"disable the identity {chosen}"):
+        signer.able_to_sign()  # before anything changes: without the key there is no revocation
+        hub = targets.open_hub(session)
+        consent.ask(session, f"revoke the certificate of {chosen} and disable it on {hub.target.hub}", yes=yes)
+        found = hub.registry.get(chosen.text)
+        if found is None:
+            session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
+        elif found.status == "disabled":
+            session.console.say(f"unchanged: {chosen} is disabled on {hub.target.hub} already")
+        else:
+            hub.registry.disable(chosen.text, etag=found.etag)
+            session.console.say(f"disabled: {chosen} on {hub.target.hub}")
+    with bench.locked(session) as locked:
+        transaction.recover(locked, signer)
+        if not session.dry and transaction.status(signer, inspect.read_certificate(own.certificate).serial) == "R":
+            session.console.say(f"unchanged: {own.certificate} is revoked already")
+            return
+        transaction.revoke(locked, signer, own.certificate, reason=why)
+    session.console.say(f"revoked: {own.certificate} ({why})")
+    session.console.say(f"  what stays: its files; next: invoke device --imei {chosen} --renew makes a new one")
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """One certificate of this workspace and when it ends."""
+
+    kind: str  # authority or device
+    name: str
+    not_after: datetime
+    days: int  # until then; negative: it is over
+    outlives: str  # the authority that ends earlier, or empty
+
+
+def expiring(session: Session, *, within: str | None, as_json: bool = False) -> None:
+    """What ends within N days, the soonest first. Raises CheckError (exit 4) if anything does."""
+    targets.announce(session)
+    limit = _days(within or "90d")
+    found = [one for one in _all(session) if one.days <= limit or one.outlives]
+    found.sort(key=lambda one: one.not_after)
+    if as_json:
+        session.console.result_json(
+            [
+                {
+                    "kind": one.kind,
+                    "name": one.name,
+                    "notAfter": one.not_after.isoformat(),
+                    "days": one.days,
+                    "outlives": one.outlives or None,
+                }
+                for one in found
+            ]
+        )
+    elif found:
+        session.console.table(("kind", "name", "expires"), [(one.kind, one.name, _sentence(one)) for one in found])
+    if found:
+        raise CheckError(
+            f"{len(found)} certificate(s) end within {limit} days, or outlive their authority.",
+            things_to_try=["a device: invoke device --imei ID --renew", "an authority ends with all that it issued"],
+        )
+    session.console.say(f"nothing ends within {limit} days")
+
+
+def _all(session: Session) -> list[Expiry]:
+    root, sub = authority.root(session.workspace), authority.intermediate(session.workspace)
+    held = {one.name: inspect.read_certificate(one.certificate) for one in (root, sub) if one.certificate.exists()}
+    found = [_expiry("authority", name, one, held.get("rootca")) for name, one in held.items()]
+    return found + [
+        _expiry("device", path.stem, inspect.read_certificate(path), held.get("subca"))
+        for path in identity.certificates(session.workspace)
+    ]
+
+
+def _expiry(kind: str, name: str, certificate: Certificate, issuer: Certificate | None) -> Expiry:
+    days = (certificate.not_after - datetime.now(UTC)).days
+    outlives = issuer.common_name if issuer and certificate.not_after > issuer.not_after else ""
+    return Expiry(kind, name, certificate.not_after, days, outlives)
+
+
+def _sentence(one: Expiry) -> str:
+    when = f"{one.not_after:%Y-%m-%d}"
+    text = f"expired {-one.days} days ago ({when})" if one.days < 0 else f"expires in {one.days} days ({when})"
+    return f"{text}, later than its authority {one.outlives!r}" if one.outlives else text
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}d?", text, re.ASCII):
+        raise InputError(f"--within {text!r} is no number of days.", things_to_try=["e.g. --within 90d"])
+    return int(text.removesuffix("d"))
+
+
+def ca_check(session: Session) -> None:
+    """Prove every invariant of ca/ and devices/, change nothing. Raises CheckError (exit 4) naming what is broken."""
+    targets.announce(session)
+    with bench.locked(session):
+        report = audit.audit(session.workspace)
+    session.console.say(
+        f"looked at {report.authorities} authorities, {report.certificates} issued certificates, {report.devices} devices"
+    )
+    if report.findings:
+        session.console.table(
+            ("where", "what", "cure"), [(str(one.where), one.what, one.cure) for one in report.findings]
+        )
+        raise CheckError(f"{len(report.findings)} of the checks did not hold; nothing was changed.")
+    session.console.say("all is well: index, files, keys, chains and serials tell one story")
