@@ -174,6 +174,14 @@ def device_revoke(session: "Session", imei: str | None = None, reason: str | Non
 
 
 @verb()
+def crl(session: "Session") -> None:
+    """Make the intermediate CA's revocation list."""
+    from thingmint.workflows import lifecycle
+
+    lifecycle.crl(session)
+
+
+@verb()
 def ca_check(session: "Session") -> None:
     """Prove that authorities and devices are whole; change nothing."""
     from thingmint.workflows import lifecycle

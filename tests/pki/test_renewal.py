@@ -14,7 +14,7 @@ from tests.pki.test_faults import VICTIM, require_whole
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, database, inspect, renewal
+from thingmint.pki import authority, bench, database, inspect, renewal, revocation
 from thingmint.pki.identity import Identity
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
@@ -55,6 +55,33 @@ def test_old_revoked_new_issued_old_files_kept(session: Session) -> None:
     assert new.certificate.serial in new.files.record.read_text()
     assert not renewal.under_way(session.workspace, ID)
     assert not make_device(session, ID).new
+    require_whole(session, devices=["victim"])
+
+
+def test_the_revocation_list_is_the_databases(session: Session) -> None:
+    make_both(session)
+    old = make_device(session, ID).certificate
+    renew(session)
+    signer = authority.intermediate(session.workspace)
+    with bench.locked(session) as locked:
+        first = revocation.make_crl(locked, signer)
+        again = revocation.make_crl(locked, signer)
+    assert first
+    assert again
+    assert first.revoked == 1
+    assert old
+    text = subprocess.run(
+        ["openssl", "crl", "-noout", "-text", "-in", signer.crl], check=True, capture_output=True, text=True
+    ).stdout
+    assert f"Serial Number: {old.serial}" in text
+    assert "Superseded" in text
+    assert "X509v3 CRL Number: \n                2" in text
+    refused = subprocess.run(
+        ["openssl", "verify", "-crl_check", "-partial_chain", "-CAfile", signer.certificate, "-CRLfile", signer.crl,
+         session.workspace.devices / "retired" / f"victim.{old.serial}.pem"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "certificate revoked" in refused.stderr
     require_whole(session, devices=["victim"])
 
 

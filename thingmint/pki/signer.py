@@ -59,6 +59,14 @@ class Signer:
     def serial(self) -> Path:
         return self.db / "serial.txt"
 
+    @property
+    def crl_number(self) -> Path:
+        return self.db / "crlnumber.txt"
+
+    @property
+    def crl(self) -> Path:
+        return self.folder / f"{self.name}.crl"
+
     def require(self, workspace: Workspace, *, made_by: str) -> None:
         """Raises InputError naming the missing task where this authority does not exist."""
         if not workspace.exists(self.certificate):

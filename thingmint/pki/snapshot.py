@@ -1,4 +1,4 @@
-"""The database's snapshot: `openssl ca` updates three files by six renames, and a kill between them loses one.
+"""The database's snapshot: `openssl ca` updates its files by several renames, and a kill between them loses one.
 
 A folder db/snapshot is the mark of a transaction under way: renamed into place complete, renamed away to commit. Found
 at a start, it says that a run was cut off, and holds what to put back.
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from thingmint import files
 
-TRACKED = ("index.txt", "index.txt.attr", "serial.txt")
+TRACKED = ("index.txt", "index.txt.attr", "serial.txt", "crlnumber.txt")
 
 
 def take(db: Path) -> None:
-    """Copy the three files, durably, then mark the transaction as begun."""
+    """Copy the files, durably, then mark the transaction as begun."""
     building = db / "snapshot.new"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=files.PRIVATE_DIR)
@@ -39,7 +39,7 @@ def commit(db: Path) -> None:
 
 
 def put_back(db: Path) -> None:
-    """Restore the three files. Can itself be cut off and repeated at any point."""
+    """Restore the files. Can itself be cut off and repeated at any point."""
     for name in TRACKED:
         saved = db / "snapshot" / name
         if saved.exists():
@@ -47,7 +47,6 @@ def put_back(db: Path) -> None:
         else:
             (db / name).unlink(missing_ok=True)
         (db / f"{name}.new").unlink(missing_ok=True)
-    (db / "index.txt.attr.new").unlink(missing_ok=True)
     _close(db)
 
 

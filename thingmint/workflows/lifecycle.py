@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import audit, authority, bench, identity, inspect, transaction
+from thingmint.pki import audit, authority, bench, identity, inspect, revocation, transaction
 from thingmint.pki.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
@@ -47,8 +47,27 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             session.console.say(f"unchanged: {own.certificate} is revoked already")
             return
         transaction.revoke(locked, signer, own.certificate, reason=why)
+        made = revocation.make_crl(locked, signer)
     session.console.say(f"revoked: {own.certificate} ({why})")
+    _tell_crl(session, made)
     session.console.say(f"  what stays: its files; next: invoke device --imei {chosen} --renew makes a new one")
+
+
+def crl(session: Session) -> None:
+    """The intermediate's revocation list, for servers that check one (IoT Hub does not)."""
+    targets.announce(session)
+    signer = authority.intermediate(session.workspace)
+    signer.require(session.workspace, made_by="rootca subca")
+    with bench.locked(session) as locked:
+        made = revocation.make_crl(locked, signer)
+    _tell_crl(session, made)
+
+
+def _tell_crl(session: Session, made: revocation.Crl | None) -> None:
+    if made:
+        session.console.say(
+            f"made: {made.path}, {made.revoked} revoked certificate(s), good until {made.next_update:%Y-%m-%d}"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""Revocation lists (RFC 5280, 5): made by `openssl ca -gencrl`, read back before they are published."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from thingmint import files, openssl
+from thingmint.errors import CheckError
+from thingmint.pki import database
+from thingmint.pki.bench import Bench, explained
+from thingmint.pki.signer import Signer
+from thingmint.pki.transaction import transaction
+from thingmint.shell import Finished
+
+DAYS = 30
+
+
+@dataclass(frozen=True)
+class Crl:
+    """A published list: how many certificates it revokes, and when the next one is due (UTC)."""
+
+    path: Path
+    revoked: int
+    next_update: datetime
+
+
+def make_crl(bench: Bench, signer: Signer) -> Crl | None:
+    """Make and publish the list of all that the database calls revoked. None with --dry.
+
+    Raises InputError where the signer cannot sign, CheckError where the list is not the database's.
+    """
+    workspace = bench.workspace
+    line = openssl.ca_gencrl(cnf=signer.cnf.name, out=workspace.from_ca(workspace.staged(signer.crl)), days=DAYS)
+    if bench.session.dry:
+        bench.openssl(*line)
+        return None
+    signer.able_to_sign()
+    if bench.hardened and not signer.crl_number.exists():
+        workspace.write(signer.crl_number, b"01\n", mode=files.SECRET)
+    workspace.stage(signer.crl, mode=files.PUBLIC)
+    with transaction(bench, signer):
+        made = _read_back(bench.openssl(*line), workspace.staged(signer.crl), signer)
+    workspace.publish(signer.crl)
+    return made
+
+
+def _read_back(finished: Finished, path: Path, signer: Signer) -> Crl:
+    from cryptography import x509
+
+    try:
+        crl = x509.load_pem_x509_crl(path.read_bytes())
+        issuer = x509.load_pem_x509_certificate(signer.certificate.read_bytes())
+    except ValueError as error:
+        raise explained(CheckError, f"openssl made no readable revocation list ({error})", finished) from None
+    listed = {f"{one.serial_number:X}".zfill(2) for one in crl}
+    wanted = {row.serial.lstrip("0").zfill(2) for row in database.read(signer.index) if row.status == "R"}
+    if listed != wanted or not crl.is_signature_valid(issuer.public_key()) or crl.next_update_utc is None:  # type: ignore[arg-type]
+        raise explained(CheckError, "the revocation list is not the database's", finished)
+    return Crl(signer.crl, len(listed), crl.next_update_utc)
