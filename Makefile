@@ -1,6 +1,6 @@
 # Aliases for the onboarding docs; the work is done by bootstrap.py and tasks.py, which Windows runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearsal test lint bench clean
+.PHONY: help setup rehearsal test lint bench soak clean
 
 PYTHON ?= python3
 IMEI ?= 350457791791735879
@@ -29,6 +29,10 @@ lint: ## ruff and mypy
 bench: ## the benchmarks, with their goals
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/python benchmarks/run.py
+
+soak: ## 2000 random kills and 64 writers at once, then an audit (about half an hour)
+	@$(PYTHON) bootstrap.py --quiet
+	@$(BIN)/python benchmarks/soak.py
 
 clean: ## remove the environment and caches; never ca/, devices/ or lab/
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis thingmint.egg-info
