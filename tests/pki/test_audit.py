@@ -60,6 +60,7 @@ def first_issued(root: Path) -> Path:
         (lambda root: (root / "devices/one.chain.pem").unlink(), "not this certificate and its authority's"),
         (lambda root: (root / "ca/subca/subca.pem").unlink(), "has no certificate"),
         (lambda root: (root / "ca/subca.cnf").unlink(), "is missing"),
+        (lambda root: (root / "devices/renewing").mkdir() or (root / "devices/renewing/one.key").touch(), "cut off"),
         (lambda root: (root / "ca/subca/db/snapshot").mkdir(), "cut off while it signed"),
         (lambda root: (root / "ca/rootca/rootca.key").write_text("nonsense"), "no readable private key"),
     ],

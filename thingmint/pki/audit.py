@@ -58,6 +58,9 @@ def audit(workspace: Workspace) -> Report:
     devices = identity.certificates(workspace)
     for path in devices:
         findings += _device(path, issuer, sub_rows)
+    for name in sorted({path.stem for path in (workspace.devices / "renewing").glob("*")}):
+        cure = f"invoke device --imei {name} finishes it"
+        findings.append(Finding(workspace.devices / "renewing" / name, "a renewal was cut off", cure))
     return Report(authorities, certificates, len(devices), tuple(findings))
 
 
