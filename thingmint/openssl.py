@@ -90,6 +90,11 @@ def ca_gencrl(*, cnf: str, out: str, days: int) -> tuple[str, ...]:
     return ("ca", "-config", cnf, "-gencrl", "-crldays", str(days), "-out", out)
 
 
+def verify(*, issuer: str, certificates: Sequence[str]) -> tuple[str, ...]:
+    """Strict by RFC 5280, and with the direct issuer as the anchor: a verdict on these certificates alone."""
+    return ("verify", "-x509_strict", "-partial_chain", "-CAfile", issuer, *certificates)
+
+
 def req_text(path: str) -> tuple[str, ...]:
     return ("req", "-text", "-in", path, "-noout")
 

@@ -144,6 +144,7 @@ def test_openssl_that_dies_or_lies_leaves_the_database_as_it_was(session: Sessio
     own_openssl = session.settings.pki.openssl
     for name, script, error in (
         ("killed", 'if [ "$1" = ca ]; then kill -9 $$; fi', ToolError),
+        ("strict", 'if [ "$1" = verify ]; then echo error 32 >&2; exit 2; fi', CheckError),
         ("lying", 'if [ "$1" = ca ]; then exit 0; fi', CheckError),
         ("torn", 'if [ "$1" = ca ]; then openssl "$@"; printf V >> subca/db/index.txt; exit 0; fi', CheckError),
         (
@@ -169,7 +170,7 @@ def test_openssl_that_dies_or_lies_leaves_the_database_as_it_was(session: Sessio
         assert signer.index.read_bytes() == before
         make_device(session, DeviceId.parse(name))  # running again finishes the job
         before = signer.index.read_bytes()
-    require_whole(session, devices=["killed", "lying", "torn", "empty"])
+    require_whole(session, devices=["killed", "strict", "lying", "torn", "empty"])
 
 
 def test_what_openssl_wrote_and_did_not_record_is_kept_apart(session: Session) -> None:

@@ -72,6 +72,8 @@ def issue(
             before = signer.index.read_bytes()
             finished = bench.openssl(*line)
             issued |= _read_back(finished, signer, missing, before=before, issuer=issuer)
+            if bench.hardened and issuer:
+                _require_strictly_valid(bench, signer, [issued[request] for request in missing])
         for source, request in zip(staged, missing, strict=True):
             files.replace(source, issued[request].pem)  # a batch's are empty so far; on Windows openssl writes CRLF
     for request in requests:
@@ -225,6 +227,17 @@ def _read_back(
         raise explained(CheckError, error.message.rstrip("."), finished) from None
     files.sync_directory(signer.certs)
     return result
+
+
+def _require_strictly_valid(bench: Bench, signer: Signer, certificates: Sequence[Certificate]) -> None:
+    """openssl's own verdict, beside the one of _require_as_asked: two implementations have to agree."""
+    workspace = bench.workspace
+    paths = [workspace.from_ca(signer.certs / f"{one.serial}.pem") for one in certificates]
+    for first in range(0, len(paths), 200):  # a command line has its limits
+        line = openssl.verify(issuer=workspace.from_ca(signer.certificate), certificates=paths[first : first + 200])
+        finished = bench.session.shell.read((bench.session.settings.pki.openssl, *line), cwd=workspace.ca)
+        if finished.exit_code:
+            raise explained(CheckError, "openssl verify refuses what openssl ca has issued", finished)
 
 
 def _read_new(signer: Signer, row: Row) -> Certificate:
