@@ -68,9 +68,14 @@ def make_private_directory(folder: Path) -> None:
     folder.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
 
 
+def open_to_others(path: Path) -> bool:
+    """Whether group or others may read it. Windows answers 0666 for every file: there the folder's ACL counts."""
+    return os.name != "nt" and bool(path.stat().st_mode & 0o077)
+
+
 def require_private(folder: Path) -> None:
-    """Take a folder that holds keys away from group and others. (Windows: a profile's folders are the user's own.)"""
-    if os.name != "nt" and folder.stat().st_mode & 0o077:
+    """Take a folder that holds keys away from group and others."""
+    if open_to_others(folder):
         folder.chmod(PRIVATE_DIR)
 
 

@@ -117,6 +117,20 @@ def test_a_swapped_key_is_found(ready: Session) -> None:
         make_device(ready, DeviceId.parse("one"))
 
 
+def test_keys_that_others_may_read_are_not_used(ready: Session) -> None:
+    own = make_device(ready).files
+    own.key.chmod(0o640)
+    with pytest.raises(InputError, match=r"may be read by others \(mode 640\)") as caught:
+        make_device(ready)
+    assert f"chmod 600 {own.key}" in caught.value.render()
+    own.key.chmod(0o600)
+    signer = authority.intermediate(ready.workspace)
+    signer.key.chmod(0o604)
+    with pytest.raises(InputError, match="may be read by others"):
+        make_device(ready, DeviceId.parse("other"))
+    assert not (ready.workspace.devices / "other.key").exists()
+
+
 def test_extensions_come_from_the_profile_never_from_the_csr(ready: Session) -> None:
     evil = ready.workspace.devices / "evil"
     openssl(

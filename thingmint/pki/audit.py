@@ -1,11 +1,11 @@
 """An audit of ca/ and devices/: every invariant of the authorities, proven from the files; nothing is changed."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from thingmint import files
 from thingmint.errors import ThingmintError
 from thingmint.pki import authority, database, identity, inspect, snapshot
 from thingmint.pki.database import Row
@@ -160,6 +160,5 @@ def _key(path: Path, certificate: Certificate) -> Iterator[Finding]:
             yield Finding(path, "it is not the key of its certificate", "bring back the one that is")
     except ThingmintError as error:
         yield Finding(path, error.message, "restore it from a backup")
-    # Windows answers 0666 for every file: there the folder's ACL counts.
-    if os.name != "nt" and path.stat().st_mode & 0o077:
+    if files.open_to_others(path):
         yield Finding(path, f"others may read it (mode {path.stat().st_mode & 0o777:o})", f"chmod 600 {path}")

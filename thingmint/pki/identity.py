@@ -145,6 +145,7 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
                 f"the device {device} has no {what} here: {path} is missing.",
                 things_to_try=[f"make it: invoke device --imei {device}", "bring it back from a backup"],
             )
+    inspect.require_private(own.key)
     certificate = inspect.read_certificate(own.certificate)
     if certificate.common_name != device.text:
         raise InputError(f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.")

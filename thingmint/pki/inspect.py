@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmint.errors import ToolError
+from thingmint import files
+from thingmint.errors import InputError, ToolError
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -123,6 +124,15 @@ def read_key_digest(path: Path) -> str:
             things_to_try=["restore it from a backup", "an encrypted key has to be decrypted first"],
         ) from None
     return _public_key_digest(key.public_key())  # type: ignore[arg-type]  # X25519 and DH keys sign nothing
+
+
+def require_private(path: Path) -> None:
+    """Raises InputError where others than the owner may read this key: it may have been read already."""
+    if files.open_to_others(path):
+        raise InputError(
+            f"the private key {path} may be read by others (mode {path.stat().st_mode & 0o777:o}).",
+            things_to_try=[f"if nobody has: chmod 600 {path}", "if somebody may have: replace it"],
+        )
 
 
 def _common_name(name: "x509.Name") -> str:

@@ -86,6 +86,7 @@ class Signer:
                 f"the private key {self.key} is not there, so {self.name} cannot sign.",
                 things_to_try=["bring it back from where it is kept offline", "use the workspace that holds it"],
             )
+        inspect.require_private(self.key)
         self.require_matching_key(certificate)
         if not certificate.is_ca:
             raise InputError(f"{self.certificate} is no CA certificate: it may not sign others.")
