@@ -97,11 +97,12 @@ def revoke(bench: Bench, signer: Signer, certificate: Path, *, reason: str) -> N
 def transaction(bench: Bench, signer: Signer) -> Iterator[None]:
     """What happens inside is kept whole or not at all: on any error, and at the next start after a kill."""
     recover(bench, signer)
-    snapshot.take(signer.db)
     try:
+        snapshot.take(signer.db)
         yield
-    except BaseException:
-        _put_back(signer)
+    except BaseException:  # Ctrl-C too
+        if snapshot.pending(signer.db):
+            _put_back(signer)
         raise
     snapshot.commit(signer.db)
 
