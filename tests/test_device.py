@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.hub import paper
-from tests.hub.paper import DAY, Paper
+from tests.paper import DAY, SERVER, Paper, make
 from thingmint import config
 from thingmint.console import Console
 from thingmint.device import send_telemetry
@@ -50,10 +48,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     target = lab.target(session.settings)
     credential = open_credential(target)
     hub = HubCertificates(target, credential)
-    subca = paper.make("Intermediate", paper.make("Root", ca=True), ca=True)
+    subca = make("Root").issue("Intermediate", ca=True)
     uploaded = hub.upload("cert-subca", subca.pem, etag=None)
     challenge = hub.verification_code("cert-subca", etag=uploaded.etag)
-    hub.verify("cert-subca", etag=challenge.etag, proof_pem=paper.make(challenge.code, subca).pem)
+    hub.verify("cert-subca", etag=challenge.etag, proof_pem=subca.issue(challenge.code).pem)
     devices = open_registry(target, credential)
     devices.create("dev-1")
     yield Bench(lab, target, subca, hub, devices)
@@ -86,7 +84,7 @@ def refused(target: Target, device_id: str, certificate: Paper, folder: Path, *,
 @pytest.mark.parametrize("whole_chain", [True, False])
 def test_telemetry_is_heard(whole_chain: bool, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:1")
-    leaf = paper.make("dev-1", bench.subca)
+    leaf = bench.subca.issue("dev-1")
     last = max((heard.sequence for heard in bench.lab.telemetry("dev-1")), default=0)
     started = bench.devices.server_time()
     send(bench.target, "dev-1", leaf, tmp_path, chain=b"" if whole_chain else leaf.pem)
@@ -110,9 +108,9 @@ def test_telemetry_is_heard(whole_chain: bool, bench: Bench, tmp_path: Path, mon
 )
 def test_certificates_that_the_handshake_refuses(case: str, says: str, bench: Bench, tmp_path: Path) -> None:
     certificate = {
-        "rogue": lambda: paper.make("dev-1", paper.make("Intermediate", ca=True)),
-        "expired": lambda: paper.make("dev-1", bench.subca, ends=-DAY),
-        "server only": lambda: paper.make("dev-1", bench.subca, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        "rogue": lambda: make("Intermediate").issue("dev-1"),
+        "expired": lambda: bench.subca.issue("dev-1", start=-3 * DAY, end=-DAY),
+        "server only": lambda: bench.subca.issue("dev-1", purpose=SERVER),
     }[case]()
     error = refused(bench.target, "dev-1", certificate, tmp_path)
     assert says in error.message
@@ -120,19 +118,16 @@ def test_certificates_that_the_handshake_refuses(case: str, says: str, bench: Be
 
 
 def test_an_unverified_ca_is_refused(bench: Bench, tmp_path: Path) -> None:
-    other = paper.make("Unverified", ca=True)
+    other = make("Unverified")
     bench.certificates.upload("cert-unverified", other.pem, etag=None)
-    assert (
-        "refused the device's certificate"
-        in refused(bench.target, "dev-1", paper.make("dev-1", other), tmp_path).message
-    )
+    assert "refused the device's certificate" in refused(bench.target, "dev-1", other.issue("dev-1"), tmp_path).message
 
 
 @pytest.mark.parametrize(("device_id", "name"), [("dev-1", "dev-2"), ("dev-none", "dev-none")])
 def test_a_wrong_cn_and_a_missing_identity_are_not_let_in(
     device_id: str, name: str, bench: Bench, tmp_path: Path
 ) -> None:
-    error = refused(bench.target, device_id, paper.make(name, bench.subca), tmp_path)
+    error = refused(bench.target, device_id, bench.subca.issue(name), tmp_path)
     assert "this device is not let in" in error.message
     assert error.status == 401
     assert any(f"CN must be exactly '{device_id}'" in thing for thing in error.things_to_try)
@@ -141,23 +136,23 @@ def test_a_wrong_cn_and_a_missing_identity_are_not_let_in(
 
 def test_a_server_of_another_root_hears_nothing(bench: Bench, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
-    other.write_bytes(paper.make("Another root", ca=True).pem)
+    other.write_bytes(make("Another root").pem)
     heard = bench.lab.telemetry("dev-1")
     target = dataclasses.replace(bench.target, ca_file=other)
-    error = refused(target, "dev-1", paper.make("dev-1", bench.subca), tmp_path)
+    error = refused(target, "dev-1", bench.subca.issue("dev-1"), tmp_path)
     assert "the server's certificate is not trusted" in error.message
     assert bench.lab.telemetry("dev-1") == heard
 
 
 def test_a_proxy_that_is_gone(bench: Bench, tmp_path: Path) -> None:
     target = dataclasses.replace(bench.target, mqtt_proxy=("127.0.0.1", 1))
-    error = refused(target, "dev-1", paper.make("dev-1", bench.subca), tmp_path)
+    error = refused(target, "dev-1", bench.subca.issue("dev-1"), tmp_path)
     assert "the proxy for MQTT does not answer" in error.message
 
 
 def test_a_name_that_does_not_exist(bench: Bench, tmp_path: Path) -> None:
     target = dataclasses.replace(bench.target, hub_host="no-such-hub.invalid", mqtt_proxy=None)
-    assert "cannot be resolved" in refused(target, "dev-1", paper.make("dev-1", bench.subca), tmp_path).message
+    assert "cannot be resolved" in refused(target, "dev-1", bench.subca.issue("dev-1"), tmp_path).message
 
 
 def test_silence_ends_in_time(bench: Bench, tmp_path: Path) -> None:
@@ -165,14 +160,14 @@ def test_silence_ends_in_time(bench: Bench, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         target = dataclasses.replace(bench.target, mqtt_proxy=silent.getsockname()[:2])
         started = time.monotonic()
-        error = refused(target, "dev-1", paper.make("dev-1", bench.subca), tmp_path, timeout=1)
+        error = refused(target, "dev-1", bench.subca.issue("dev-1"), tmp_path, timeout=1)
     assert time.monotonic() - started < 8
     assert "no answer in time" in error.message
     assert any("8883" in thing for thing in error.things_to_try)
 
 
 def test_unusable_files_are_the_users_matter(bench: Bench, tmp_path: Path) -> None:
-    leaf = paper.make("dev-1", bench.subca)
+    leaf = bench.subca.issue("dev-1")
     pem, key = tmp_path / "chain.pem", tmp_path / "device.key"
 
     def attempt(certificate: bytes | None, private: bytes | None) -> str:
@@ -186,16 +181,14 @@ def test_unusable_files_are_the_users_matter(bench: Bench, tmp_path: Path) -> No
 
     assert "cannot be read: No such file" in attempt(None, leaf.key_pem)
     assert "cannot be read: No such file" in attempt(leaf.chain, None)
-    assert "does not belong to the key" in attempt(leaf.chain, paper.make("x").key_pem)
+    assert "does not belong to the key" in attempt(leaf.chain, make("x").key_pem)
     assert "cannot be read as PEM" in attempt(b"nonsense", leaf.key_pem)
 
 
 def test_nothing_is_printed_even_under_invoke_d(bench: Bench, tmp_path: Path) -> None:
     """In a process of its own: the SDK's threads, Python's log handler of last resort, warnings, the end."""
-    (tmp_path / "good.pem").write_bytes((good := paper.make("dev-1", bench.subca)).chain)
-    (tmp_path / "good.key").write_bytes(good.key_pem)
-    (tmp_path / "bad.pem").write_bytes((bad := paper.make("dev-2", bench.subca)).chain)
-    (tmp_path / "bad.key").write_bytes(bad.key_pem)
+    bench.subca.issue("dev-1").save(tmp_path, "good", bench.subca)
+    bench.subca.issue("dev-2").save(tmp_path, "bad", bench.subca)
     values = {name: str(getattr(bench.target, name)) for name in ("hub_host", "ca_file")}
     assert bench.target.mqtt_proxy
     code = f"""

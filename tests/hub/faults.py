@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.hub.paper import Paper
+from tests.paper import Paper
 
 
 @dataclass
@@ -93,11 +93,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(certificate: Paper, folder: Path) -> Iterator[FaultServer]:
-    chain, key = folder / "server.pem", folder / "server.key"
-    chain.write_bytes(certificate.chain)
-    key.write_bytes(certificate.key_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain, key)
+    context.load_cert_chain(*certificate.save(folder, "server"))
     server = FaultServer(context)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hub import paper
+from tests.paper import make
 from thingmint.errors import HubError
 from thingmint.hub.certificates import HubCertificates
 from thingmint.hub.credentials import open_credential
@@ -22,7 +22,7 @@ def hub(target: Target) -> Iterator[HubCertificates]:
 
 
 def test_a_certificate_from_upload_to_deletion(hub: HubCertificates) -> None:
-    ca = paper.make("Development Intermediate CA", ca=True)
+    ca = make("Development Intermediate CA")
     assert hub.get("cert-a") is None
 
     uploaded = hub.upload("cert-a", ca.pem, etag=None)
@@ -38,7 +38,7 @@ def test_a_certificate_from_upload_to_deletion(hub: HubCertificates) -> None:
     assert challenge.code not in repr(challenge)
     assert challenge.etag != uploaded.etag
 
-    proof = paper.make(challenge.code, ca)
+    proof = ca.issue(challenge.code)
     verified = hub.verify("cert-a", etag=challenge.etag, proof_pem=proof.pem)
     assert verified.verified
     assert hub.get("cert-a") == verified
@@ -50,7 +50,7 @@ def test_a_certificate_from_upload_to_deletion(hub: HubCertificates) -> None:
 
 
 def test_a_stale_etag_is_refused_and_told(hub: HubCertificates) -> None:
-    uploaded = hub.upload("cert-stale", paper.make("CA", ca=True).pem, etag=None)
+    uploaded = hub.upload("cert-stale", make("CA").pem, etag=None)
     hub.verification_code("cert-stale", etag=uploaded.etag)
     with pytest.raises(HubError, match="verification code of cert-stale failed: somebody changed it") as refused:
         hub.verification_code("cert-stale", etag=uploaded.etag)
@@ -60,8 +60,8 @@ def test_a_stale_etag_is_refused_and_told(hub: HubCertificates) -> None:
 
 
 def test_replacing_wants_the_etag_and_undoes_the_verification(hub: HubCertificates) -> None:
-    first = hub.upload("cert-replace", paper.make("CA one", ca=True).pem, etag=None)
-    other = paper.make("CA two", ca=True)
+    first = hub.upload("cert-replace", make("CA one").pem, etag=None)
+    other = make("CA two")
     with pytest.raises(HubError) as refused:
         hub.upload("cert-replace", other.pem, etag=None)
     assert refused.value.status == 412
@@ -71,9 +71,9 @@ def test_replacing_wants_the_etag_and_undoes_the_verification(hub: HubCertificat
 
 
 def test_a_proof_by_another_ca_is_refused(hub: HubCertificates) -> None:
-    uploaded = hub.upload("cert-proof", paper.make("CA", ca=True).pem, etag=None)
+    uploaded = hub.upload("cert-proof", make("CA").pem, etag=None)
     challenge = hub.verification_code("cert-proof", etag=uploaded.etag)
-    foreign = paper.make(challenge.code, paper.make("CA", ca=True))
+    foreign = make("CA").issue(challenge.code)
     with pytest.raises(HubError, match="proof of possession was not accepted") as refused:
         hub.verify("cert-proof", etag=challenge.etag, proof_pem=foreign.pem)
     assert refused.value.status == 400
@@ -83,12 +83,12 @@ def test_a_proof_by_another_ca_is_refused(hub: HubCertificates) -> None:
 
 
 def test_text_before_the_certificate_does_no_harm(hub: HubCertificates) -> None:
-    ca = paper.make("CA with a dump", ca=True)
+    ca = make("CA with a dump")
     assert hub.upload("cert-dump", b"Certificate:\n    Data:\n" + ca.pem, etag=None).thumbprint == ca.thumbprint
 
 
 def test_a_deletion_that_was_cut_off_can_be_run_again(hub: HubCertificates) -> None:
-    uploaded = hub.upload("cert-gone", paper.make("CA", ca=True).pem, etag=None)
+    uploaded = hub.upload("cert-gone", make("CA").pem, etag=None)
     hub.delete("cert-gone", etag=uploaded.etag)
     hub.delete("cert-gone", etag=uploaded.etag)
 

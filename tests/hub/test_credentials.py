@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.hub import paper
 from tests.hub.faults import Plan, serving
-from tests.hub.test_refusals import SERVER, TOKEN, at
+from tests.hub.test_refusals import TOKEN, at
+from tests.paper import SERVER, make
 from thingmint.errors import HubError
 from thingmint.hub.credentials import MANAGEMENT_SCOPE, open_credential, quiet_sdk_loggers, signed_in_as
 from thingmint.target import ServicePrincipal, Target
@@ -56,10 +56,10 @@ def test_a_token_that_is_no_jwt_names_nobody(token: str) -> None:
 
 
 def test_a_refused_sign_in_at_the_lab(tmp_path: Path) -> None:
-    root = paper.make("root", ca=True)
+    root = make("root")
     ca_file = tmp_path / "root.pem"
     ca_file.write_bytes(root.pem)
-    with serving(paper.make("localhost", root, host="localhost", usage=SERVER), tmp_path) as server:
+    with serving(root.issue("localhost", host="localhost", purpose=SERVER), tmp_path) as server:
         authority = f"https://{server.host}"
         login = ServicePrincipal(authority, "acc50000-1ab0-4000-8000-000000000002", "client-id", "the-labs-secret")
         base = at(server.host, ca_file)

@@ -9,11 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.hub import paper
 from tests.hub.faults import FaultServer, Plan, serving
 from tests.hub.test_registry import open_kind
+from tests.paper import DAY, SERVER, Paper, make
 from thingmint.errors import HubError
 from thingmint.hub import transport
 from thingmint.hub.certificates import HubCertificates
@@ -27,7 +26,6 @@ SCOPE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-iotcore-dev-001"
     "/providers/Microsoft.Devices/IotHubs/iot-hub001-0x0123-dev"
 )
-SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENTS = ["management", "sdk", "rest"]
 
 
@@ -39,13 +37,13 @@ class Credential:
 
 
 @pytest.fixture(scope="module")
-def root() -> paper.Paper:
-    return paper.make("The tests' root", ca=True)
+def root() -> Paper:
+    return make("The tests' root")
 
 
 @pytest.fixture(scope="module")
-def _server(root: paper.Paper, folder: Path) -> Iterator[FaultServer]:
-    with serving(paper.make("localhost", root, host="localhost", usage=SERVER), folder) as server:
+def _server(root: Paper, folder: Path) -> Iterator[FaultServer]:
+    with serving(root.issue("localhost", host="localhost", purpose=SERVER), folder) as server:
         yield server
 
 
@@ -57,7 +55,7 @@ def server(_server: FaultServer) -> FaultServer:
 
 
 @pytest.fixture
-def azure(server: FaultServer, root: paper.Paper, folder: Path) -> Target:
+def azure(server: FaultServer, root: Paper, folder: Path) -> Target:
     """As a hub on Azure would be configured, but answered by the tests' server."""
     ca_file = folder / "root.pem"
     ca_file.write_bytes(root.pem)
@@ -82,7 +80,7 @@ def write(client: str, target: Target) -> None:
     if client == "management":
         certificates = HubCertificates(target, Credential())  # type: ignore[arg-type]
         try:
-            certificates.upload("cert-x", paper.make("CA", ca=True).pem, etag=None)
+            certificates.upload("cert-x", make("CA").pem, etag=None)
         finally:
             certificates.close()
     else:
@@ -255,7 +253,7 @@ def test_a_clock_that_is_off_is_measured(
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_server_of_an_unknown_root(client: str, azure: Target, folder: Path) -> None:
     other = folder / "other.pem"
-    other.write_bytes(paper.make("Another root", ca=True).pem)
+    other.write_bytes(make("Another root").pem)
     started = time.monotonic()
     error = refused(client, dataclasses.replace(azure, ca_file=other))
     assert "is not trusted" in error.message
@@ -265,8 +263,8 @@ def test_a_server_of_an_unknown_root(client: str, azure: Target, folder: Path) -
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_an_expired_server(client: str, root: paper.Paper, tmp_path: Path, azure: Target) -> None:
-    expired = paper.make("localhost", root, host="localhost", usage=SERVER, ends=-paper.DAY)
+def test_an_expired_server(client: str, root: Paper, tmp_path: Path, azure: Target) -> None:
+    expired = root.issue("localhost", host="localhost", purpose=SERVER, start=-3 * DAY, end=-DAY)
     with serving(expired, tmp_path) as server:
         assert azure.ca_file
         error = refused(client, at(server.host, azure.ca_file))

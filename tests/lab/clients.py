@@ -16,7 +16,7 @@ from azure.iot.hub import IoTHubRegistryManager
 from azure.mgmt.iothub import IotHubClient
 from azure.mgmt.iothub.models import CertificateDescription, CertificateProperties, CertificateVerificationDescription
 
-from tests.lab.pki import Pair
+from tests.paper import Paper
 from thingmint.lab.control import RunningLab
 from thingmint.session import Session
 from thingmint.target import Target
@@ -42,12 +42,12 @@ class Lab:
         start = len(self.log)
         return lambda: self.log[start:]
 
-    def upload(self, name: str, ca: Pair, *, verified: bool = True) -> Any:
+    def upload(self, name: str, ca: Paper, *, verified: bool = True) -> Any:
         return self.arm.certificates.create_or_update(
             self.target.resource_group,
             self.target.hub,
             name,
-            CertificateDescription(properties=CertificateProperties(certificate=ca.pem, is_verified=verified)),
+            CertificateDescription(properties=CertificateProperties(certificate=ca.pem.decode(), is_verified=verified)),
         )
 
     def delete_certificate(self, name: str) -> None:
@@ -112,8 +112,8 @@ def connect_clients(session: Session, running: RunningLab) -> Lab:
     return Lab(session, running, target, credential, arm, registry)
 
 
-def verification(pair: Pair) -> CertificateVerificationDescription:
-    return CertificateVerificationDescription(certificate=pair.pem)
+def verification(proof: Paper) -> CertificateVerificationDescription:
+    return CertificateVerificationDescription(certificate=proof.pem.decode())
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:

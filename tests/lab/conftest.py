@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clients import Lab, connect_clients
-from tests.lab.pki import Pair, make
+from tests.paper import Paper, make
 from thingmint import config
 from thingmint.console import Console
 from thingmint.lab import control
@@ -24,17 +24,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def root() -> Pair:
+def root() -> Paper:
     return make("Test Root")
 
 
 @pytest.fixture(scope="session")
-def subca(root: Pair) -> Pair:
+def subca(root: Paper) -> Paper:
     return root.issue("Test SubCA", ca=True)
 
 
 @pytest.fixture
-def trusted(lab: Lab, subca: Pair) -> Iterator[Pair]:
+def trusted(lab: Lab, subca: Paper) -> Iterator[Paper]:
     """The intermediate, uploaded and verified while a test runs."""
     lab.upload("subca", subca)
     yield subca
@@ -46,7 +46,7 @@ def trusted(lab: Lab, subca: Pair) -> Iterator[Pair]:
 
 
 @pytest.fixture
-def device_files(trusted: Pair, tmp_path: Path, lab: Lab) -> tuple[str, tuple[Path, Path]]:
+def device_files(trusted: Paper, tmp_path: Path, lab: Lab) -> tuple[str, tuple[Path, Path]]:
     """A registered device and its certificate; ids differ from test to test."""
     device_id = f"thing-{tmp_path.name}"
     lab.register(device_id)

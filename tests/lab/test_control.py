@@ -16,7 +16,7 @@ from cryptography import x509
 
 from tests.conftest import MakeSession
 from tests.lab.clients import Lab, connect_clients, wait_until
-from tests.lab.pki import make
+from tests.paper import make
 from thingmint.errors import InputError, ToolError
 from thingmint.lab import control
 from thingmint.lab.cloud import server

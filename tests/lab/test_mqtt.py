@@ -24,7 +24,7 @@ from tests.lab.clients import (
     username,
     wait_until,
 )
-from tests.lab.pki import Pair, make
+from tests.paper import Paper, make
 
 # azure-iot-device itself asks for ssl.PROTOCOL_TLSv1_2.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
@@ -75,7 +75,7 @@ def test_the_device_sdk_is_heard(lab: Lab, device_files: Device) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_the_device_sdk_is_refused(lab: Lab, trusted: Pair, tmp_path: Path) -> None:
+def test_the_device_sdk_is_refused(lab: Lab, trusted: Paper, tmp_path: Path) -> None:
     rogue = sdk_client(lab, "rogue", make("Rogue CA").issue("rogue").save(tmp_path, "rogue"))
     with pytest.raises(ConnectionFailedError):
         rogue.connect()
