@@ -54,7 +54,7 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
             except BrokenPipeError:
                 # The reader of stdout has gone (`invoke … | head`): point it elsewhere, so that no flush fails later.
                 sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until exit
-                raise Exit("", 0) from None
+                raise Exit("", 141) from None  # as shells have it: 128 + SIGPIPE; what came after was not done
             except OSError as error:
                 known = explain_os_error(error)
                 raise Exit(known.render(), known.exit_code) from None

@@ -109,6 +109,7 @@ def test_a_workspace_elsewhere_ignores_itself(tmp_path: Path, make_session_in: M
     session.workspace.prepare()
     assert (session.workspace.root / ".gitignore").read_text() == "*\n"
     assert session.workspace.ca.stat().st_mode & 0o777 == 0o700
+    assert session.workspace.root.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path, make_session_in: MakeSession) -> None:

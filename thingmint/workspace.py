@@ -60,6 +60,8 @@ class Workspace:
     def prepare(self) -> None:
         """Make the folders. Raises InputError where the workspace cannot be written."""
         try:
+            if not self._shell.dry:
+                files.make_private_directory(self.root)  # by itself: parents that mkdir makes are as open as the umask
             for folder in (self.ca, self.devices):
                 self.make_directory(folder)
                 if not self._shell.dry:

@@ -151,6 +151,15 @@ def test_a_lost_database_is_not_replaced_by_an_empty_one(session: Session) -> No
     assert not root.index.exists()
 
 
+def test_an_emptied_database_is_refused_like_a_missing_one(session: Session) -> None:
+    _, sub = make_both(session)
+    authority.root(session.workspace).index.write_bytes(b"")
+    for path in (sub.signer.certificate, sub.signer.csr, sub.signer.key):
+        path.unlink()
+    with bench.locked(session) as locked, pytest.raises(ToolError, match="is empty, although"):
+        authority.make_intermediate(locked, Wish())
+
+
 def test_dry_writes_nothing_and_shows_the_lines(
     tmp_path: Path, make_session_in: MakeSession, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,17 @@ def test_the_revocation_list_is_the_databases(session: Session) -> None:
     require_whole(session, devices=["victim"])
 
 
+def test_a_lost_key_is_cured_by_renewing(session: Session) -> None:
+    make_both(session)
+    make_device(session, ID).files.key.unlink()
+    with pytest.raises(InputError, match="has no private key here") as caught:
+        make_device(session, ID)
+    assert "--renew" in caught.value.render()
+    renew(session)
+    assert not make_device(session, ID).new
+    require_whole(session, devices=["victim"])
+
+
 def test_nothing_to_renew_is_said(session: Session) -> None:
     make_both(session)
     with pytest.raises(InputError, match="has no certificate here"):

@@ -136,20 +136,28 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
 def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: bool = False) -> Certificate:
     """The device's certificate, after proving that it is this device's, its key's, its authority's, and in date.
 
-    Needs no CA key. `renewable`: expired or revoked will do. Raises InputError naming what does not hold.
+    Needs no CA key. `renewable`: expired, revoked, or without its key will do. Raises InputError naming what does not hold.
     """
     own = DeviceFiles.of(workspace, device)
-    for path, what in ((own.certificate, "certificate"), (own.key, "private key")):
-        if not path.exists():
-            raise InputError(
-                f"the device {device} has no {what} here: {path} is missing.",
-                things_to_try=[f"make it: invoke device --imei {device}", "bring it back from a backup"],
-            )
-    inspect.require_private(own.key)
+    if not own.certificate.exists():
+        raise InputError(
+            f"the device {device} has no certificate here: {own.certificate} is missing.",
+            things_to_try=[f"make it: invoke device --imei {device}", "bring it back from a backup"],
+        )
     certificate = inspect.read_certificate(own.certificate)
+    if not own.key.exists() and not renewable:
+        raise InputError(
+            f"the device {device} has no private key here: {own.key} is missing.",
+            things_to_try=[
+                "bring it back from a backup",
+                f"make a new key and certificate: invoke device --imei {device} --renew",
+            ],
+        )
+    if own.key.exists():
+        inspect.require_private(own.key)
     if certificate.common_name != device.text:
         raise InputError(f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.")
-    if inspect.read_key_digest(own.key) != certificate.public_key:
+    if own.key.exists() and inspect.read_key_digest(own.key) != certificate.public_key:
         raise InputError(
             f"{own.key} does not belong to {own.certificate}: their public keys differ.",
             things_to_try=[

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from thingmint import files, openssl
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, InputError, ToolError
 from thingmint.pki import database, inspect, snapshot
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Row
@@ -173,7 +173,13 @@ def _already_issued(signer: Signer, requests: Sequence[Request]) -> dict[Request
 
 def _require_acceptable(signer: Signer, requests: Sequence[Request], *, freed: set[str]) -> None:
     """What openssl would sign, skip or abort on without saying which request it was."""
-    rows = [row for row in database.read(signer.index) if row.status != "R" and row.serial not in freed]
+    recorded = database.read(signer.index)
+    if not recorded and any(signer.certs.glob("*.pem")):
+        raise ToolError(
+            f"{signer.index} is empty, although {signer.certs} holds issued certificates.",
+            things_to_try=["restore it from a backup; an empty one would let names and serials be given twice"],
+        )
+    rows = [row for row in recorded if row.status != "R" and row.serial not in freed]
     taken = {row.common_name.casefold(): row for row in rows}
     for request in requests:
         csr = inspect.read_request(request.csr)
