@@ -40,7 +40,7 @@ class Console:
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on a terminal, tab-separated lines elsewhere, so that `cut` and `awk` read them."""
-        if not sys.stdout.isatty():
+        if sys.stdout is None or not sys.stdout.isatty():  # None: closed by the caller, as in `>&-`
             for row in [headings, *rows]:
                 self.result("\t".join(row))
             return

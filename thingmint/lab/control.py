@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -164,12 +165,16 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
             environment={"PYTHONPATH": path},
         )
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if state.read_record(lab) and (record := _answering(lab)):
-            return record
-        if _reap(pid):
-            break
-        time.sleep(0.03)
+    try:
+        while time.monotonic() < deadline:
+            if state.read_record(lab) and (record := _answering(lab)):
+                return record
+            if _reap(pid):
+                break
+            time.sleep(0.03)
+    except KeyboardInterrupt:
+        os.kill(pid, signal.SIGTERM)  # it cannot be asked yet, and nobody else would know of it
+        raise
     raise ToolError(
         f"the lab did not start within {START_SECONDS:.0f} s; the end of {lab.log}:",
         detail=lab.log_tail(),
