@@ -25,6 +25,7 @@ if not (3, 11) <= sys.version_info[:2] < (3, 14) or not all(map(importlib.util.f
 _IMEI = "the device id, usually the IMEI on the sticker inside the device"
 _KEY = "rsa:2048 or ec:P-256; a new key only, default in the configuration"
 _DAYS = "validity in days, cut at the issuer's end; default in the configuration"
+_CA = "the authority, e.g. factory-a; subca if not given"
 _JSON = "print JSON instead of a table"
 _YES = "do not ask (a production hub asks all the same)"
 
@@ -73,27 +74,44 @@ def rootca(session: "Session", cn: str | None = None, key: str | None = None, da
     authorities.rootca(session, cn=cn, key=key, days=days)
 
 
-@verb(cn="common name; default in the configuration", key=_KEY, days=_DAYS)
-def subca(session: "Session", cn: str | None = None, key: str | None = None, days: str | None = None) -> None:
-    """Make the intermediate CA, signed by the root."""
+@verb(
+    name="the authority's name, its folder in ca/; subca if not given",
+    parent="the authority that signs it; rootca if not given",
+    cn="common name; default in the configuration",
+    key=_KEY,
+    days=_DAYS,
+    pathlen="how many further authorities may stand below it; as its parent allows, 0 below the root",
+)
+def subca(
+    session: "Session",
+    name: str | None = None,
+    parent: str | None = None,
+    cn: str | None = None,
+    key: str | None = None,
+    days: str | None = None,
+    pathlen: str | None = None,
+) -> None:
+    """Make an intermediate CA, signed by its parent."""
     from thingmint.workflows import authorities
 
-    authorities.subca(session, cn=cn, key=key, days=days)
+    authorities.subca(session, name=name, parent=parent, cn=cn, key=key, days=days, pathlen=pathlen)
 
 
 @verb(
+    ca=_CA,
     name="the certificate's name on the hub; default in the configuration",
     replace="put it in place of another certificate of that name",
 )
-def verify(session: "Session", name: str | None = None, replace: bool = False) -> None:
-    """Upload the intermediate CA to the hub and prove possession of its key."""
+def verify(session: "Session", ca: str | None = None, name: str | None = None, replace: bool = False) -> None:
+    """Upload a CA to the hub and prove possession of its key."""
     from thingmint.workflows import authorities
 
-    authorities.verify(session, name=name, replace=replace)
+    authorities.verify(session, ca=ca, name=name, replace=replace)
 
 
 @verb(
     imei=_IMEI,
+    ca=_CA,
     key=_KEY,
     days=_DAYS,
     renew="a new key and certificate; the old ones are revoked and kept in devices/retired/",
@@ -102,6 +120,7 @@ def verify(session: "Session", name: str | None = None, replace: bool = False) -
 def device(
     session: "Session",
     imei: str | None = None,
+    ca: str | None = None,
     key: str | None = None,
     days: str | None = None,
     renew: bool = False,
@@ -110,7 +129,7 @@ def device(
     """Register a device on the hub and make its key, CSR, certificate and chain."""
     from thingmint.workflows import devices
 
-    devices.device(session, imei=imei, key=key, days=days, renew=renew, register=not no_register)
+    devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=not no_register)
 
 
 @verb(imei=_IMEI)
@@ -121,7 +140,7 @@ def connect(session: "Session", imei: str | None = None) -> None:
     connection.connect(session, imei=imei)
 
 
-@verb(imei=_IMEI, ca="an authority: rootca or subca")
+@verb(imei=_IMEI, ca="an authority: rootca, subca, …")
 def show(session: "Session", imei: str | None = None, ca: str | None = None) -> None:
     """Show a device's or an authority's CSR, certificate and chain."""
     from thingmint.workflows import listing
@@ -173,12 +192,12 @@ def device_revoke(session: "Session", imei: str | None = None, reason: str | Non
     lifecycle.device_revoke(session, imei=imei, reason=reason, yes=yes)
 
 
-@verb()
-def crl(session: "Session") -> None:
-    """Make the intermediate CA's revocation list."""
+@verb(ca=_CA)
+def crl(session: "Session", ca: str | None = None) -> None:
+    """Make a CA's revocation list."""
     from thingmint.workflows import lifecycle
 
-    lifecycle.crl(session)
+    lifecycle.crl(session, ca=ca)
 
 
 @verb()

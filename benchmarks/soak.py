@@ -16,7 +16,7 @@ from pathlib import Path
 
 from thingmint import config
 from thingmint.console import Console
-from thingmint.pki import audit, authority, bench, transaction
+from thingmint.pki import audit, authority, bench, family, transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session, make_session
 
@@ -66,7 +66,7 @@ def kill(victim: subprocess.Popen[bytes], whom: str) -> bool:
 
 def require_whole(session: Session, moment: str) -> audit.Report:
     with bench.locked(session) as locked:
-        for signer in (authority.root(session.workspace), authority.intermediate(session.workspace)):
+        for signer in (family.root(session.workspace), family.signer(session.workspace)):
             transaction.recover(locked, signer)
         report = audit.audit(session.workspace)
     # Devices that were cut off are finished by their own next run, at the end; the authorities have to be whole now.

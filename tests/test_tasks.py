@@ -212,7 +212,7 @@ def test_a_production_hub_wants_its_name_typed(made: CommandLine) -> None:
         (("subca",), 2, "invoke rootca"),
         (("connect", "--imei", "d"), 2, "invoke rootca"),
         (("show",), 2, "--imei"),
-        (("show", "--ca", "nobody"), 2, "--ca subca"),
+        (("show", "--ca", "nobody"), 2, "invoke subca --name nobody"),
         (("rootca", "--cn", "a/CN=b"), 2, "--cn"),
         (("ca-delete",), 2, "--name"),
         (("rootca", "--nonsense"), 1, "nonsense"),

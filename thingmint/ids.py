@@ -1,4 +1,4 @@
-"""DeviceId: the one gate through which every device id enters, and the rules it holds."""
+"""The gates through which names enter: DeviceId and AuthorityName, and the rules they hold."""
 
 import re
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from thingmint.errors import InputError
 
 _RULE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9-])?")
+_AUTHORITY_RULE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 # Windows opens a device for these names, whatever follows the first dot.
 _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
@@ -64,6 +65,29 @@ class DeviceId:
                     f"the device id {self.text!r} differs from the existing {other!r} by case alone.",
                     things_to_try=[f"use --imei {other}", "choose an id that differs in more than case"],
                 )
+
+
+@dataclass(frozen=True)
+class AuthorityName:
+    """An authority's name: a folder and a cnf file in ca/, a value in that cnf, a part of a name on the hub.
+
+    1 to 32 lower-case letters, digits and hyphens, so that it needs no escaping and no file system confuses two.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def parse(cls, text: str) -> "AuthorityName":
+        """Raises InputError naming the rule."""
+        if not _AUTHORITY_RULE.fullmatch(text) or text in _WINDOWS_DEVICES:
+            raise InputError(
+                f"an authority cannot be called {text!r}.",
+                things_to_try=["use 1 to 32 lower-case letters, digits and hyphens, e.g. factory-a"],
+            )
+        return cls(text)
 
 
 def _problem(text: str) -> str | None:

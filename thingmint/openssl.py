@@ -85,6 +85,16 @@ def ca_revoke(*, cnf: str, certificate: str, reason: str) -> tuple[str, ...]:
     return ("ca", "-config", cnf, "-revoke", certificate, "-crl_reason", reason)
 
 
+def ca_updatedb(*, cnf: str) -> tuple[str, ...]:
+    """Mark as E what has expired by the clock: an expired row holds its name until then."""
+    return ("ca", "-config", cnf, "-updatedb")
+
+
+def is_serial(data: bytes) -> bool:
+    """Whether this is what serial.txt may hold: one hexadecimal number of whole bytes."""
+    return re.fullmatch(rb"(?:[0-9A-Fa-f]{2}){1,20}\r?\n?", data) is not None
+
+
 def ca_gencrl(*, cnf: str, out: str, days: int) -> tuple[str, ...]:
     """A revocation list that is good for `days`. The article's cnf says nothing of that: without it, openssl refuses."""
     return ("ca", "-config", cnf, "-gencrl", "-crldays", str(days), "-out", out)

@@ -34,6 +34,12 @@ def duplicate_row(root: Path) -> None:
     index.write_text(index.read_text() + index.read_text().splitlines()[0] + "\n")
 
 
+def second_valid_row(root: Path) -> None:
+    index = root / "ca/subca/db/index.txt"
+    fields = index.read_text().splitlines()[0].split("\t")
+    index.write_text(index.read_text() + "\t".join([*fields[:3], "00" * 16, *fields[4:]]) + "\n")
+
+
 def first_issued(root: Path) -> Path:
     return min((root / "ca/subca/certs").iterdir())
 
@@ -45,8 +51,8 @@ def first_issued(root: Path) -> Path:
         (lambda root: (root / "ca/subca/db/index.txt").write_bytes("V\t".encode("utf-16")), "no text file"),
         (lambda root: (root / "ca/subca/db/index.txt").write_text("\n"), "line 1 is no row"),
         (lambda root: (root / "ca/subca/db/serial.txt").unlink(), "is missing"),
-        (duplicate_row, "stands 2 times"),
-        (duplicate_row, "has 2 valid certificates"),
+        (duplicate_row, "2 times"),
+        (second_valid_row, "has 2 valid certificates"),
         (lambda root: first_issued(root).unlink(), "is missing"),
         (lambda root: first_issued(root).write_bytes(b""), "no readable certificate"),
         (lambda root: first_issued(root).rename(root / "ca/subca/certs/00.pem"), "no row of the database knows it"),
@@ -57,7 +63,7 @@ def first_issued(root: Path) -> Path:
             lambda root: (root / "devices/one.pem").write_bytes((root / "devices/two.pem").read_bytes()),
             "it is for 'two'",
         ),
-        (lambda root: (root / "devices/one.chain.pem").unlink(), "not this certificate and its authority's"),
+        (lambda root: (root / "devices/one.chain.pem").unlink(), "not this certificate and its authorities'"),
         (lambda root: (root / "ca/subca/subca.pem").unlink(), "has no certificate"),
         (lambda root: (root / "ca/subca.cnf").unlink(), "is missing"),
         (lambda root: (root / "devices/renewing").mkdir() or (root / "devices/renewing/one.key").touch(), "cut off"),

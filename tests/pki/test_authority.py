@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeSession
-from thingmint.errors import InputError, ToolError
-from thingmint.pki import authority, bench, inspect
+from thingmint.errors import InputError
+from thingmint.pki import authority, bench, family, inspect
 from thingmint.pki.authority import Made
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
@@ -118,7 +118,7 @@ def test_an_intermediate_of_another_root_is_refused(
 ) -> None:
     make_both(session)
     other, _ = make_both(make_session_in(tmp_path / "other", pki_key="ec:P-256"))
-    mine = authority.root(session.workspace)
+    mine = family.root(session.workspace)
     mine.certificate.write_bytes(other.signer.certificate.read_bytes())
     mine.key.unlink()
     with bench.locked(session) as locked, pytest.raises(InputError, match="was not issued by"):
@@ -138,25 +138,6 @@ def test_an_expired_authority_does_not_sign(session: Session) -> None:
     root.signer.certificate.write_bytes(expired.read_bytes())
     sub.signer.certificate.unlink()
     with bench.locked(session) as locked, pytest.raises(InputError, match="expired on 2020-01-02"):
-        authority.make_intermediate(locked, Wish())
-
-
-def test_a_lost_database_is_not_replaced_by_an_empty_one(session: Session) -> None:
-    _, sub = make_both(session)
-    root = authority.root(session.workspace)
-    root.index.unlink()
-    sub.signer.certificate.unlink()
-    with bench.locked(session) as locked, pytest.raises(ToolError, match=r"index\.txt"):
-        authority.make_intermediate(locked, Wish())
-    assert not root.index.exists()
-
-
-def test_an_emptied_database_is_refused_like_a_missing_one(session: Session) -> None:
-    _, sub = make_both(session)
-    authority.root(session.workspace).index.write_bytes(b"")
-    for path in (sub.signer.certificate, sub.signer.csr, sub.signer.key):
-        path.unlink()
-    with bench.locked(session) as locked, pytest.raises(ToolError, match="is empty, although"):
         authority.make_intermediate(locked, Wish())
 
 

@@ -16,7 +16,7 @@ from tests.pki.test_authority import make_both
 from tests.pki.test_identity import make_device
 from thingmint.errors import CheckError, ToolError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, database, inspect, snapshot, transaction
+from thingmint.pki import bench, family, index, inspect, snapshot, transaction
 from thingmint.session import Session
 
 # Issues one device in the workspace argv[1], and kills itself at its argv[2]-th rename: before it, or after it.
@@ -37,14 +37,14 @@ os.replace = replace
 from thingmint import config
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, identity
+from thingmint.pki import authority, bench, family, identity
 from thingmint.pki.wish import Wish
 from thingmint.session import make_session
 session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
 with bench.locked(session) as locked:
     authority.make_root(locked, Wish())
     authority.make_intermediate(locked, Wish())
-    identity.make(locked, authority.intermediate(session.workspace), DeviceId.parse("victim"), Wish())
+    identity.make(locked, family.signer(session.workspace), DeviceId.parse("victim"), Wish())
 """
 
 
@@ -55,15 +55,15 @@ def run_victim(root: Path, countdown: int, when: str) -> int:
 
 def require_whole(session: Session, *, devices: list[str]) -> None:
     """Every invariant of an authority: rows, files, keys and chains tell one story."""
-    for signer in (authority.root(session.workspace), authority.intermediate(session.workspace)):
-        rows = database.read(signer.index)
+    for signer in (family.root(session.workspace), family.signer(session.workspace)):
+        rows = index.read(signer.index)
         assert {path.stem for path in signer.certs.iterdir()} == {row.serial for row in rows}
         assert len({row.serial for row in rows}) == len(rows)
         assert not snapshot.pending(signer.db)
         assert not list(signer.db.glob("*.new"))
         own = inspect.read_certificate(signer.certificate)
         assert inspect.read_key_digest(signer.key) == own.public_key
-    issuer = inspect.read_certificate(authority.intermediate(session.workspace).certificate)
+    issuer = inspect.read_certificate(family.signer(session.workspace).certificate)
     for name in devices:
         certificate = inspect.read_certificate(session.workspace.devices / f"{name}.pem")
         assert certificate.issued_by(issuer)
@@ -112,7 +112,7 @@ def test_the_same_device_twice_at_once_is_one_identity(session: Session) -> None
     running = [subprocess.Popen(argv) for _ in range(4)]
     assert [process.wait(timeout=60) for process in running] == [0] * 4
     require_whole(session, devices=["victim"])
-    rows = database.read(authority.intermediate(session.workspace).index)
+    rows = index.read(family.signer(session.workspace).index)
     assert [row.common_name for row in rows] == ["victim"]
 
 
@@ -120,13 +120,14 @@ def test_the_lock_outlives_a_killed_python_while_openssl_still_runs(session: Ses
     make_both(session)
     # An openssl that takes its time: kill -9 of Python alone must not free the lock while it writes.
     slow = tmp_path / "openssl"
-    slow.write_text('#!/bin/sh\nif [ "$1" = ca ]; then sleep 2; fi\nexec openssl "$@"\n')
+    started = tmp_path / "started"
+    slow.write_text(f'#!/bin/sh\nif [ "$1" = ca ]; then : > "{started}"; sleep 2; fi\nexec openssl "$@"\n')
     slow.chmod(0o755)
     program = VICTIM.replace('"ec:P-256"}', f'"ec:P-256", "THINGMINT_PKI_OPENSSL": "{slow}"}}')
     victim = subprocess.Popen([sys.executable, "-c", program, session.workspace.root, "0", "-"])
-    db = authority.intermediate(session.workspace).db
+    db = family.signer(session.workspace).db
     deadline = time.monotonic() + 30
-    while not snapshot.pending(db) and time.monotonic() < deadline:
+    while not started.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert snapshot.pending(db)
     os.kill(victim.pid, signal.SIGKILL)
@@ -139,7 +140,7 @@ def test_the_lock_outlives_a_killed_python_while_openssl_still_runs(session: Ses
 
 def test_openssl_that_dies_or_lies_leaves_the_database_as_it_was(session: Session, tmp_path: Path) -> None:
     make_both(session)
-    signer = authority.intermediate(session.workspace)
+    signer = family.signer(session.workspace)
     before = signer.index.read_bytes()
     own_openssl = session.settings.pki.openssl
     for name, script, error in (
@@ -175,7 +176,7 @@ def test_openssl_that_dies_or_lies_leaves_the_database_as_it_was(session: Sessio
 
 def test_what_openssl_wrote_and_did_not_record_is_kept_apart(session: Session) -> None:
     make_both(session)
-    signer = authority.intermediate(session.workspace)
+    signer = family.signer(session.workspace)
     own = make_device(session).files
     snapshot.take(signer.db)
     orphan = signer.certs / "0123456789ABCDEF.pem"

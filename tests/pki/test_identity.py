@@ -10,9 +10,10 @@ from tests.conftest import MakeSession
 from tests.pki.test_authority import fingerprint, make_both, openssl
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, database, identity, inspect, proof, transaction
+from thingmint.pki import bench, family, identity, index, inspect, issuing, proof
 from thingmint.pki.identity import Identity
-from thingmint.pki.transaction import Request
+from thingmint.pki.order import Request, Terms
+from thingmint.pki.profile import DEVICE
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
@@ -21,7 +22,7 @@ ID = DeviceId.parse("350457791791735879")
 
 def make_device(session: Session, device: DeviceId = ID, wish: Wish = Wish()) -> Identity:  # noqa: B008 - frozen
     with bench.locked(session) as locked:
-        return identity.make(locked, authority.intermediate(session.workspace), device, wish)
+        return identity.make(locked, family.signer(session.workspace), device, wish)
 
 
 @pytest.fixture
@@ -124,25 +125,39 @@ def test_keys_that_others_may_read_are_not_used(ready: Session) -> None:
         make_device(ready)
     assert f"chmod 600 {own.key}" in caught.value.render()
     own.key.chmod(0o600)
-    signer = authority.intermediate(ready.workspace)
+    signer = family.signer(ready.workspace)
     signer.key.chmod(0o604)
     with pytest.raises(InputError, match="may be read by others"):
         make_device(ready, DeviceId.parse("other"))
     assert not (ready.workspace.devices / "other.key").exists()
 
 
-def test_extensions_come_from_the_profile_never_from_the_csr(ready: Session) -> None:
+def evil_request(ready: Session) -> Path:
     evil = ready.workspace.devices / "evil"
     openssl(
         "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{evil}.key",
         "-out", f"{evil}.csr", "-subj", "/CN=evil", "-addext", "basicConstraints=critical,CA:true",
         "-addext", "subjectAltName=DNS:bank.example", "-addext", "extendedKeyUsage=serverAuth",
     )  # fmt: skip
-    made = make_device(ready, DeviceId.parse("evil"))
-    text = openssl("x509", "-noout", "-text", "-in", str(made.files.certificate))
-    assert "CA:FALSE" in text
-    assert "bank.example" not in text
-    assert "Server Authentication" not in text
+    return evil.with_suffix(".csr")
+
+
+def test_a_csr_that_asks_for_more_is_refused_naming_what(ready: Session) -> None:
+    evil_request(ready)
+    with pytest.raises(InputError) as caught:
+        make_device(ready, DeviceId.parse("evil"))
+    for asked in ("CA:true", "subjectAltName", "1.3.6.1.5.5.7.3.1"):
+        assert asked in caught.value.message
+
+
+def test_extensions_come_from_the_profile_never_from_the_csr(ready: Session) -> None:
+    csr = evil_request(ready)
+    argv = ["openssl", "ca", "-config", "subca.cnf", "-batch", "-notext", "-in", str(csr)]
+    pem = subprocess.run(argv, cwd=ready.workspace.ca, check=True, capture_output=True).stdout
+    text = subprocess.run(["openssl", "x509", "-noout", "-text"], input=pem, check=True, capture_output=True).stdout
+    assert b"CA:FALSE" in text
+    assert b"bank.example" not in text
+    assert b"Server Authentication" not in text
 
 
 def test_many_requests_take_the_same_path_and_keep_their_order(ready: Session) -> None:
@@ -156,7 +171,7 @@ def test_many_requests_take_the_same_path_and_keep_their_order(ready: Session) -
         )  # fmt: skip
         requests.append(Request(stem.with_suffix(".csr"), stem.with_suffix(".pem"), name))
     with bench.locked(ready) as locked:
-        issued = transaction.issue(locked, authority.intermediate(ready.workspace), requests)
+        issued = issuing.issue(locked, family.signer(ready.workspace), requests, Terms(DEVICE))
     assert [one.common_name for one in issued] == names
     for name, one in zip(names, issued, strict=True):
         stem = ready.workspace.devices / name
@@ -170,16 +185,15 @@ def test_one_bad_csr_in_a_batch_names_itself_and_nothing_is_issued(ready: Sessio
     pem = own.csr.read_text().splitlines()
     flipped = "A" if pem[-2][0] != "A" else "B"
     broken.write_text("\n".join([*pem[:-2], flipped + pem[-2][1:], pem[-1]]) + "\n")
-    rows = database.read(authority.intermediate(ready.workspace).index)
+    rows = index.read(family.signer(ready.workspace).index)
+    request = Request(broken, broken.with_suffix(".pem"), "x")
     with bench.locked(ready) as locked, pytest.raises(Exception, match=r"broken\.csr"):
-        transaction.issue(
-            locked, authority.intermediate(ready.workspace), [Request(broken, broken.with_suffix(".pem"), "x")]
-        )
-    assert database.read(authority.intermediate(ready.workspace).index) == rows
+        issuing.issue(locked, family.signer(ready.workspace), [request], Terms(DEVICE))
+    assert index.read(family.signer(ready.workspace).index) == rows
 
 
 def test_a_proof_is_short_lived_passes_for_no_tls_and_is_revoked(ready: Session) -> None:
-    signer, code = authority.intermediate(ready.workspace), "0123456789ABCDEF" * 3
+    signer, code = family.signer(ready.workspace), "0123456789ABCDEF" * 3
     with bench.locked(ready) as locked:
         pem = proof.make(locked, signer, code)
         made = inspect.read_certificate(signer.folder / "proof.pem")
@@ -195,7 +209,7 @@ def test_a_proof_is_short_lived_passes_for_no_tls_and_is_revoked(ready: Session)
         proof.clean_up(locked, signer)
         proof.clean_up(locked, signer)
     assert not (signer.folder / "proof.key").exists()
-    assert [row.status for row in database.read(signer.index) if row.common_name == code] == ["R"]
+    assert [row.status for row in index.read(signer.index) if row.common_name == code] == ["R"]
 
 
 def test_the_article_profile_issues_too(tmp_path: Path, make_session_in: MakeSession) -> None:
@@ -209,8 +223,8 @@ def test_the_article_profile_issues_too(tmp_path: Path, make_session_in: MakeSes
 def test_a_database_that_openssl_cut_short_is_noticed(tmp_path: Path) -> None:
     row = "V\t361121004736Z\t\t01\tunknown\t/CN=a\n"
     with pytest.raises(CheckError, match="lost earlier rows"):
-        database.added((row * 2).encode(), row.encode(), count=1, where=tmp_path)
+        index.added((row * 2).encode(), row.encode(), count=1, where=tmp_path)
     with pytest.raises(CheckError, match="torn last row"):
-        database.added(b"", row[:-1].encode(), count=1, where=tmp_path)
+        index.added(b"", row[:-1].encode(), count=1, where=tmp_path)
     with pytest.raises(CheckError, match="recorded 1 certificates"):
-        database.added(b"", row.encode(), count=2, where=tmp_path)
+        index.added(b"", row.encode(), count=2, where=tmp_path)

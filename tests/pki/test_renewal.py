@@ -14,26 +14,26 @@ from tests.pki.test_faults import VICTIM, require_whole
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, database, inspect, renewal, revocation
+from thingmint.pki import bench, family, index, inspect, renewal, revocation
 from thingmint.pki.identity import Identity
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
 ID = DeviceId.parse("victim")
 RENEWER = VICTIM.replace(
-    'identity.make(locked, authority.intermediate(session.workspace), DeviceId.parse("victim"), Wish())',
+    'identity.make(locked, family.signer(session.workspace), DeviceId.parse("victim"), Wish())',
     "from thingmint.pki import renewal\n"
-    '    renewal.renew(locked, authority.intermediate(session.workspace), DeviceId.parse("victim"), Wish())',
+    '    renewal.renew(locked, family.signer(session.workspace), DeviceId.parse("victim"), Wish())',
 )
 
 
 def renew(session: Session, wish: Wish = Wish()) -> Identity:  # noqa: B008 - frozen
     with bench.locked(session) as locked:
-        return renewal.renew(locked, authority.intermediate(session.workspace), ID, wish)
+        return renewal.renew(locked, family.signer(session.workspace), ID, wish)
 
 
 def statuses(session: Session) -> list[str]:
-    rows = database.read(authority.intermediate(session.workspace).index)
+    rows = index.read(family.signer(session.workspace).index)
     return [row.status for row in rows if row.common_name == ID.text]
 
 
@@ -62,7 +62,7 @@ def test_the_revocation_list_is_the_databases(session: Session) -> None:
     make_both(session)
     old = make_device(session, ID).certificate
     renew(session)
-    signer = authority.intermediate(session.workspace)
+    signer = family.signer(session.workspace)
     with bench.locked(session) as locked:
         first = revocation.make_crl(locked, signer)
         again = revocation.make_crl(locked, signer)

@@ -30,12 +30,16 @@ commonName      = supplied
 
 @pytest.mark.parametrize("name", ["rootca", "subca"])
 def test_article_profile_is_the_articles_file(name: str) -> None:
-    assert render(f"{name}.cnf.j2", {"name": name, "days": 3650, "hardened": False}) == ARTICLE.format(name=name)
+    assert render(f"{name}.cnf.j2", {"name": name, "days": 3650, "hardened": False, "below": []}) == ARTICLE.format(
+        name=name
+    )
 
 
 @pytest.mark.parametrize("name", ["rootca", "subca"])
 def test_hardened_profile_minus_its_marked_lines_is_the_articles_file(name: str) -> None:
-    hardened = render(f"{name}.cnf.j2", {"name": name, "days": 3650, "hardened": True})
+    hardened = render(
+        f"{name}.cnf.j2", {"name": name, "days": 3650, "hardened": True, "below": [("v3_intermediate", 0)]}
+    )
     marked = [line for line in hardened.splitlines() if "# beyond the article: " in line]
     plain = [line for line in hardened.splitlines() if "# beyond the article: " not in line]
     assert "\n".join(plain) + "\n" == ARTICLE.format(name=name)

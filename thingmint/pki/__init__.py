@@ -1,5 +1,6 @@
 """The certificate authority: the article's openssl lines, and what makes them safe around them.
 
-authority (who signs), keys (a key and its CSR), transaction (the crash-safe `openssl ca`: snapshot, database, checks),
-identity (a device's certificate), proof (possession of a CA's key), inspect (certificates as values).
+authority (who signs), family (who issued whom), keys (a key and its CSR), profile (what a certificate may do);
+issuing (one request or many) inside transaction (kept whole or not at all) over database (index and ledger), then readback;
+identity and renewal (a device's certificate), proof (possession of a CA's key), revocation, audit; inspect (certificates as values).
 """

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from thingmint import files
 from thingmint.errors import ThingmintError
-from thingmint.pki import authority, database, identity, inspect, snapshot
-from thingmint.pki.database import Row
+from thingmint.pki import family, identity, inspect, snapshot
+from thingmint.pki.database import Database
+from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
 from thingmint.workspace import Workspace
@@ -37,27 +38,25 @@ def audit(workspace: Workspace) -> Report:
     """Look at everything; the caller holds the lock, so that nobody changes it meanwhile."""
     findings: list[Finding] = []
     authorities = certificates = 0
-    issuer: Certificate | None = None
-    sub_rows: dict[str, Row] = {}
-    for signer in (authority.root(workspace), authority.intermediate(workspace)):
+    known: dict[str, dict[str, Row]] = {}
+    for signer in family.everybody(workspace):
         if not signer.certificate.exists():
-            if signer.folder.exists():
-                findings.append(_half_made(signer))
+            findings.append(_half_made(signer))
             continue
         authorities += 1
         try:
             own = inspect.read_certificate(signer.certificate)
-            rows = database.read(signer.index)
+            findings += _own(workspace, signer, own)
+            if signer.db.is_dir():
+                known[signer.name] = Database(signer).everything()
+                rows = tuple(known[signer.name].values())
+                certificates += len(rows)
+                findings += _database(signer, own, rows)
         except ThingmintError as error:
             findings.append(Finding(signer.folder, error.message, "restore it from a backup"))
-            continue
-        findings += _own(signer, own, issuer)
-        findings += _database(signer, own, rows)
-        certificates += len(rows)
-        issuer, sub_rows = own, {row.serial: row for row in rows}
     devices = identity.certificates(workspace)
     for path in devices:
-        findings += _device(path, issuer, sub_rows)
+        findings += _device(workspace, path, known)
     # A staged *.new is nothing yet: the next renewal makes it anew.
     begun = [path for path in (workspace.devices / "renewing").glob("*") if path.suffix != ".new"]
     for name in sorted({path.stem for path in begun}):
@@ -70,19 +69,21 @@ def _half_made(signer: Signer) -> Finding:
     return Finding(signer.folder, "an authority that was begun has no certificate", f"finish it: invoke {signer.name}")
 
 
-def _own(signer: Signer, own: Certificate, parent: Certificate | None) -> Iterator[Finding]:
+def _own(workspace: Workspace, signer: Signer, own: Certificate) -> Iterator[Finding]:
     """The authority's own files."""
+    issuer = family.issuer_of(workspace, own)
+    parent = inspect.read_certificate(issuer.certificate) if issuer else None
     if not own.is_ca:
         yield Finding(signer.certificate, "it is no CA certificate", "bring back the right one")
     if own.expired:
         yield Finding(signer.certificate, f"it expired on {own.not_after:%Y-%m-%d}", "make a new authority")
-    if not own.issued_by(parent or own):
-        yield Finding(signer.certificate, "it was not issued by its parent", "bring back what belongs together")
+    if parent is None and family.root(workspace).certificate.exists():
+        yield Finding(signer.certificate, "no authority here issued it", "bring back what belongs together")
     if parent and own.not_after > parent.not_after:
         yield Finding(signer.certificate, "it outlives its parent", "it fails when the parent ends")
     if signer.key.exists():  # it may be offline
         yield from _key(signer.key, own)
-    if not signer.cnf.exists():
+    if signer.db.is_dir() and not signer.cnf.exists():
         yield Finding(signer.cnf, "it is missing", "the next run renders it")
     if snapshot.pending(signer.db):
         yield Finding(signer.db, "a run was cut off while it signed", "the next run puts the database back")
@@ -92,22 +93,18 @@ def _own(signer: Signer, own: Certificate, parent: Certificate | None) -> Iterat
 
 def _database(signer: Signer, own: Certificate, rows: tuple[Row, ...]) -> Iterator[Finding]:
     """Rows and files tell one story: each row has its certificate, each certificate its row, no serial twice."""
-    if not signer.serial.exists():
-        yield Finding(signer.serial, "it is missing", "openssl rand -hex 16 into it, or restore it from a backup")
-    if not signer.index.read_bytes().endswith(b"\n") and rows:
+    for path in (signer.serial, signer.attributes):
+        if not path.exists():
+            yield Finding(path, "it is missing", "the next run writes it anew")
+    if signer.index.read_bytes()[-1:] not in {b"", b"\n"}:
         yield Finding(signer.index, "its last row is torn", "restore it from a backup")
-    for serial, count in Counter(row.serial for row in rows).items():
-        if count > 1:
-            yield Finding(signer.index, f"the serial {serial} stands {count} times", "restore it from a backup")
-    for name, count in Counter(row.common_name.casefold() for row in rows if row.status == "V").items():
+    for name, count in Counter(row.common_name.casefold() for row in rows if row.valid).items():
         if count > 1:
             yield Finding(signer.index, f"{name!r} has {count} valid certificates", "revoke all but one")
     for row in rows:
-        yield from _issued(signer.certs / f"{row.serial}.pem", row, own)
-    known = {row.serial for row in rows}
-    for path in sorted(signer.certs.glob("*.pem")):
-        if path.stem not in known:
-            yield Finding(path, "no row of the database knows it", f"move it to {signer.quarantine}")
+        yield from _issued(signer.certificate_of(row.serial), row, own)
+    for path in Database(signer).strangers(rows):
+        yield Finding(path, "no row of the database knows it", f"move it to {signer.quarantine}")
 
 
 def _issued(path: Path, row: Row, issuer: Certificate) -> Iterator[Finding]:
@@ -125,7 +122,7 @@ def _issued(path: Path, row: Row, issuer: Certificate) -> Iterator[Finding]:
         yield Finding(path, "this authority's key did not sign it", "restore the authority that did")
 
 
-def _device(path: Path, issuer: Certificate | None, rows: dict[str, Row]) -> Iterator[Finding]:
+def _device(workspace: Workspace, path: Path, known: dict[str, dict[str, Row]]) -> Iterator[Finding]:
     """A device's files against each other and against the authority."""
     try:
         certificate = inspect.read_certificate(path)
@@ -142,16 +139,18 @@ def _device(path: Path, issuer: Certificate | None, rows: dict[str, Row]) -> Ite
         yield Finding(key, "it is missing", f"bring it back, or: invoke device --imei {name} --renew")
     else:
         yield from _key(key, certificate)
-    if issuer is None or not certificate.issued_by(issuer):
-        yield Finding(path, "the intermediate of this workspace did not issue it", "bring back the one that did")
+    issuer = family.issuer_of(workspace, certificate)
+    if issuer is None:
+        yield Finding(path, "no authority of this workspace issued it", "bring back the one that did")
         return
-    row = rows.get(certificate.serial)
-    if row is None:
+    rows = known.get(issuer.name)  # None: its database is elsewhere, or damaged, which stands above
+    row = rows.get(certificate.serial) if rows else None
+    if rows is not None and row is None:
         yield Finding(path, "the authority's database does not know it", "restore the database from a backup")
-    elif row.status == "R":
+    elif row and row.status == "R":
         yield Finding(path, "it was revoked", f"invoke device --imei {name} --renew")
-    if not chain.exists() or chain.read_bytes() != certificate.pem + issuer.pem:
-        yield Finding(chain, "it is not this certificate and its authority's", f"it is written again by: {again}")
+    if not chain.exists() or chain.read_bytes() != identity.chain_pem(workspace, certificate):
+        yield Finding(chain, "it is not this certificate and its authorities'", f"it is written again by: {again}")
 
 
 def _key(path: Path, certificate: Certificate) -> Iterator[Finding]:

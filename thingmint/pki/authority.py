@@ -5,30 +5,27 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import InputError, ToolError
-from thingmint.pki import inspect, keys, transaction
+from thingmint.ids import AuthorityName
+from thingmint.pki import family, inspect, issuing, keys, profile, transaction
 from thingmint.pki.bench import Bench
+from thingmint.pki.database import certificates
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.order import Request, Terms
+from thingmint.pki.profile import Profile
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import Request
 from thingmint.pki.wish import Wish
 from thingmint.render import render
-from thingmint.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What makes one kind of authority: its task, its request, and how it is signed."""
+    """What makes one authority: its request, who signs it, and as what."""
 
-    task: str
-    template: str
-    request: tuple[str, ...]
-    extensions: str | None  # section of the signing cnf; None: that cnf's x509_extensions
-    selfsign: bool
-    new: bool  # the article's root line says `req -new -newkey`, the others `req -newkey`
-
-
-_ROOT = Plan("rootca", "rootca.cnf.j2", openssl.CA_REQUEST, "v3_root", selfsign=True, new=True)
-_INTERMEDIATE = Plan("subca", "subca.cnf.j2", openssl.SUBCA_REQUEST, None, selfsign=False, new=False)
+    signer: Signer
+    parent: Signer | None  # None: it signs itself
+    profile: Profile
+    common_name: str
+    task: str  # what a person types to make it
 
 
 @dataclass(frozen=True)
@@ -40,107 +37,173 @@ class Made:
     new: bool
 
 
-def root(workspace: Workspace) -> Signer:
-    return Signer(workspace.ca / "rootca")
-
-
-def intermediate(workspace: Workspace) -> Signer:
-    return Signer(workspace.ca / "subca")
-
-
 def make_root(bench: Bench, wish: Wish) -> Made:
     """The self-signed root. Raises InputError if an existing one contradicts the wish."""
-    return _make(
-        bench, root(bench.workspace), None, plan=_ROOT, wish=wish, default_name=bench.session.settings.pki.root_cn
+    own = family.root(bench.workspace)
+    name = wish.common_name or bench.session.settings.pki.root_cn
+    return _make(bench, Plan(own, None, profile.ROOT, name, "rootca"), wish)
+
+
+def make_intermediate(
+    bench: Bench, wish: Wish, *, name: AuthorityName = family.DEFAULT, parent: AuthorityName | None = None
+) -> Made:
+    """An intermediate, signed by its parent (the root, if none is named).
+
+    Raises InputError if there is no such parent, if the parent may not sign authorities, or if the wish contradicts.
+    """
+    workspace = bench.workspace
+    own = family.signer(workspace, name)
+    above = _parent(bench, own, parent)
+    limit = None
+    if above.certificate.exists():
+        limit = profile.pathlen_of(inspect.read_certificate(above.certificate))
+    if own.certificate.exists():
+        pathlen = profile.pathlen_of(inspect.read_certificate(own.certificate)) or 0
+    else:
+        pathlen = _derived(above, limit, wish.pathlen)
+    configured = bench.session.settings.pki.subca_cn
+    default = configured if name == family.DEFAULT else f"{configured} {name}"[:64]
+    plan = Plan(
+        own,
+        above,
+        profile.intermediate(pathlen, parent_is_root=above.name == family.ROOT.text),
+        wish.common_name or default,
+        "subca" if name == family.DEFAULT else f"subca --name {name}",
     )
+    return _make(bench, plan, wish)
 
 
-def make_intermediate(bench: Bench, wish: Wish) -> Made:
-    """The intermediate, signed by the root. Raises InputError if there is no root or the wish contradicts."""
-    parent = root(bench.workspace)
-    parent.require(bench.workspace, made_by="rootca")
-    made = intermediate(bench.workspace)
-    return _make(bench, made, parent, plan=_INTERMEDIATE, wish=wish, default_name=bench.session.settings.pki.subca_cn)
+def _parent(bench: Bench, own: Signer, asked: AuthorityName | None) -> Signer:
+    """Who signs it, or who did: an omitted --parent never conflicts."""
+    workspace = bench.workspace
+    if own.name == family.ROOT.text:
+        raise InputError("the root CA is its own parent.", things_to_try=["make it: invoke rootca"])
+    found = None
+    if own.certificate.exists():
+        found = family.issuer_of(workspace, inspect.read_certificate(own.certificate))
+    if found and asked and found.name != asked.text:
+        raise InputError(
+            f"{own.certificate} was signed by {found.name}, and --parent {asked} asks for another.",
+            things_to_try=["leave --parent out to use what exists", "make another authority: --name NAME"],
+        )
+    if asked and asked.text == own.name:
+        raise InputError(f"{own.name} cannot be its own parent.", things_to_try=["--parent rootca"])
+    return found or family.require(workspace, asked or family.ROOT)
 
 
-def _make(bench: Bench, signer: Signer, parent: Signer | None, *, plan: Plan, wish: Wish, default_name: str) -> Made:
-    workspace, pki = bench.workspace, bench.session.settings.pki
-    issuer = parent or signer
-    transaction.recover(bench, signer)
+def _derived(parent: Signer, limit: int | None, asked: int | None) -> int:
+    """How many authorities may stand below a new one: what is asked, or as its parent allows; 0 below a root."""
+    highest = profile.MOST_LEVELS if limit is None else limit - 1
+    if highest < 0:
+        raise InputError(
+            f"{parent.name} may sign devices only (its certificate says pathlen:0).",
+            things_to_try=[
+                "sign it by the root: --parent rootca",
+                "or make an authority that may sign others: invoke subca --name NAME --pathlen 1",
+            ],
+        )
+    if asked is not None and asked > highest:
+        raise InputError(
+            f"--pathlen {asked} is more than {parent.name} can give: {highest} at most.",
+            things_to_try=[f"--pathlen {highest}, or leave it out"],
+        )
+    return asked if asked is not None else 0 if limit is None else highest
+
+
+def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
+    workspace, own = bench.workspace, plan.signer
+    issuer = plan.parent or own
+    transaction.recover(bench, own)
     transaction.recover(bench, issuer)
-    if workspace.exists(signer.certificate):
-        if workspace.only_planned(signer.certificate):
-            return Made(signer, None, new=False)
-        certificate = inspect.read_certificate(signer.certificate)
-        _agree(certificate, wish, signer, parent, plan)
-        _render_cnf(bench, signer, plan)
-        return Made(signer, certificate, new=False)
-    common_name = wish.common_name or default_name
-    _lay_out(bench, signer, plan)
+    if workspace.exists(own.certificate):
+        if workspace.only_planned(own.certificate):
+            return Made(own, None, new=False)
+        certificate = inspect.read_certificate(own.certificate)
+        _agree(certificate, wish, plan)
+        if own.db.is_dir():
+            _render_cnf(bench, plan)
+        return Made(own, certificate, new=False)
+    _lay_out(bench, plan)
+    if plan.parent:
+        _require_free_name(bench, plan)
     keys.make(
         bench,
-        key=signer.key,
-        csr=signer.csr,
-        spec=keys.KeyWish(wish.key, pki.key),
-        request=keys.RequestWish(signer.cnf.name, common_name, plan.request, new=plan.new),
+        key=own.key,
+        csr=own.csr,
+        spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
+        # the article's root line says `req -new -newkey`, the others `req -newkey`
+        request=keys.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None),
     )
-    certificates = transaction.issue(
-        bench,
-        issuer,
-        [Request(signer.csr, signer.certificate, common_name, is_ca=True)],
-        extensions=plan.extensions if bench.hardened else None,
-        selfsign=plan.selfsign,
-        days=wish.days,
-    )
-    return Made(signer, certificates[0] if certificates else None, new=True)
+    request = Request(own.csr, own.certificate, plan.common_name)
+    made = issuing.issue(bench, issuer, [request], Terms(plan.profile, wish.days))
+    return Made(own, made[0] if made else None, new=True)
 
 
-def _agree(certificate: Certificate, wish: Wish, signer: Signer, parent: Signer | None, plan: Plan) -> None:
+def _require_free_name(bench: Bench, plan: Plan) -> None:
+    """Two authorities of one common name could not be told apart in a chain."""
+    for other in family.everybody(bench.workspace):
+        if other.name == plan.signer.name or not other.certificate.exists():
+            continue
+        if inspect.read_certificate(other.certificate).common_name.casefold() == plan.common_name.casefold():
+            raise InputError(
+                f"{other.name} is called {plan.common_name!r} already.",
+                things_to_try=[f'invoke {plan.task} --cn "ANOTHER NAME"'],
+            )
+
+
+def _agree(certificate: Certificate, wish: Wish, plan: Plan) -> None:
     """An existing authority is used, never changed: what contradicts it is refused."""
-    where = signer.certificate
+    where, parent = plan.signer.certificate, plan.parent
     issuer = inspect.read_certificate(parent.certificate) if parent else None
     wish.require_agreement(where, certificate, issuer)
     if not certificate.issued_by(issuer or certificate):
         raise InputError(
             f"{where} was not issued by {parent.certificate if parent else 'its own key'}.",
             things_to_try=[
-                f"bring back the {'rootca.pem' if parent else 'certificate'} that belongs to it",
-                f"move {signer.folder} away and run `invoke {plan.task}` to make a new one",
+                f"bring back the {parent.certificate.name if parent else 'certificate'} that belongs to it",
+                f"move {plan.signer.folder} away and run `invoke {plan.task}` to make a new one",
             ],
         )
-    if signer.key.exists():  # a root's key may be offline
-        signer.require_matching_key(certificate)
+    if plan.signer.key.exists():  # a root's key may be offline
+        plan.signer.require_matching_key(certificate)
 
 
-def _lay_out(bench: Bench, signer: Signer, plan: Plan) -> None:
+def _lay_out(bench: Bench, plan: Plan) -> None:
     """The article's folders and database, and its cnf."""
-    workspace = bench.workspace
-    for folder in (signer.folder, signer.certs, signer.db):
+    workspace, own = bench.workspace, plan.signer
+    for folder in (own.folder, own.certs, own.db):
         workspace.make_directory(folder)
-    _render_cnf(bench, signer, plan)
-    if workspace.exists(signer.index) and workspace.exists(signer.serial):
+    _render_cnf(bench, plan)
+    if workspace.exists(own.index) and workspace.exists(own.serial):
         return
-    if signer.certs.is_dir() and any(signer.certs.iterdir()):
-        missing = signer.index if not signer.index.exists() else signer.serial
+    if certificates(own):
+        missing = own.index if not own.index.exists() else own.serial
         raise ToolError(
-            f"{missing} is missing, although {signer.certs} holds issued certificates.",
+            f"{missing} is missing, although {own.certs} holds issued certificates.",
             things_to_try=["restore it from a backup; an empty one would let names and serials be given twice"],
         )
-    bench.session.shell.echo(["touch", workspace.from_ca(signer.index)], cwd=workspace.ca)
-    workspace.write(signer.index, b"", mode=files.SECRET)
-    workspace.write(signer.attributes, b"unique_subject = yes\n", mode=files.SECRET)
-    serial = bench.openssl(*openssl.rand_serial(), redirect=workspace.from_ca(signer.serial))
-    workspace.write(signer.serial, serial.stdout.encode("ascii"), mode=files.SECRET)
+    bench.session.shell.echo(["touch", workspace.from_ca(own.index)], cwd=workspace.ca)
+    workspace.write(own.index, b"", mode=files.SECRET)
+    workspace.write(own.attributes, b"unique_subject = yes\n", mode=files.SECRET)
+    serial = bench.openssl(*openssl.rand_serial(), redirect=workspace.from_ca(own.serial))
+    workspace.write(own.serial, serial.stdout.encode("ascii"), mode=files.SECRET)
 
 
-def _render_cnf(bench: Bench, signer: Signer, plan: Plan) -> None:
+def _render_cnf(bench: Bench, plan: Plan) -> None:
     """Rendered again where configuration or template changed; a file that was edited by hand is kept beside it."""
-    pki = bench.session.settings.pki
-    text = render(plan.template, {"name": signer.name, "days": pki.days, "hardened": bench.hardened}).encode()
-    if signer.cnf.exists():
-        if signer.cnf.read_bytes() == text:
+    own, root = plan.signer, plan.parent is None
+    levels = profile.MOST_LEVELS + 1 if root else plan.profile.pathlen or 0
+    values = {
+        "name": own.name,
+        "days": bench.session.settings.pki.days,
+        "hardened": bench.hardened,
+        "below": [(profile.intermediate_section(number), number) for number in range(levels)],
+    }
+    text = render("rootca.cnf.j2" if root else "subca.cnf.j2", values).encode()
+    if own.cnf.exists():
+        if own.cnf.read_bytes() == text:
             return
-        kept: Path = signer.cnf.with_name(signer.cnf.name + ".old")
-        bench.session.console.say(f"{signer.cnf.name} is rendered anew; the earlier one is kept as {kept.name}")
-        bench.workspace.write(kept, signer.cnf.read_bytes())
-    bench.workspace.write(signer.cnf, text)
+        kept: Path = own.cnf.with_name(own.cnf.name + ".old")
+        bench.session.console.say(f"{own.cnf.name} is rendered anew; the earlier one is kept as {kept.name}")
+        bench.workspace.write(kept, own.cnf.read_bytes())
+    bench.workspace.write(own.cnf, text)

@@ -1,70 +1,157 @@
-"""openssl's index.txt: one certificate a row, six fields between tabs. Parsed and compared, never written."""
+"""All that an authority ever issued: openssl's index.txt, which is kept short, and the ledger behind it."""
 
-import re
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from thingmint.errors import CheckError, ToolError
+from thingmint import files
+from thingmint.errors import ThingmintError, ToolError
+from thingmint.pki import index, inspect, ledger
+from thingmint.pki.index import Row
+from thingmint.pki.ledger import Ledger
+from thingmint.pki.signer import Signer
+
+ACTIVE_ROWS = 500
+"""From this length on, index.txt is emptied into the ledger after a transaction: openssl reads it whole each time."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One issued certificate. `status` is V (valid), R (revoked) or E (expired)."""
+class Database:
+    """One authority's. Whoever changes it or asks for names holds the lock; `sync` comes first."""
 
-    status: str
-    expires: str  # YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, as openssl wrote it
-    revoked: str  # date[,reason], or empty
-    serial: str  # upper-case hex
-    subject: str  # /CN=name
+    signer: Signer
 
-    @property
-    def common_name(self) -> str:
-        """The CN of a subject that is one CN, which is all that the policy lets through."""
-        return self.subject.removeprefix("/CN=")
+    def active(self) -> tuple[Row, ...]:
+        """What index.txt holds."""
+        return index.read(self.signer.index)
+
+    def status(self, serial: str) -> str:
+        """V, R or E, or nothing where this authority did not issue it. Needs no lock."""
+        for row in self.active():
+            if row.serial == serial:
+                return row.status
+        with self._book() as book:
+            archived = book.by_serial([serial]).get(serial) if book else None
+        return archived.status if archived else ""
+
+    @contextlib.contextmanager
+    def _book(self) -> Iterator[Ledger | None]:
+        """The ledger, or None where nothing was issued yet."""
+        if not self.signer.ledger.exists():
+            yield None
+            return
+        with ledger.opened(self.signer.ledger) as book:
+            yield book
+
+    def sync(self) -> None:
+        """Bring into the ledger what openssl has recorded since. Between transactions only.
+
+        Raises ToolError where certs/ holds certificates that neither knows: the database was lost or replaced.
+        """
+        rows = self.active()
+        if not self.signer.ledger.exists():
+            strangers = self.strangers(rows)
+            if strangers:
+                raise ToolError(
+                    f"{self.signer.index} does not know {strangers[0]}"
+                    f"{f' and {len(strangers) - 1} others' if len(strangers) > 1 else ''}.",
+                    things_to_try=[
+                        "restore the folder db/ from a backup: without it, names and serials would be given twice",
+                        f"or, if these were never delivered, move them to {self.signer.quarantine}",
+                    ],
+                )
+        if not rows:
+            return
+        with ledger.opened(self.signer.ledger) as book:
+            known = book.by_serial(row.serial for row in rows)
+            changed = [row for row in rows if known.get(row.serial) != row]
+            new = [row.serial for row in changed if row.serial not in known]
+            book.record(changed, {serial: key for serial in new if (key := self._public_key(serial))})
+
+    def _public_key(self, serial: str) -> str | None:
+        """None where the certificate is gone or damaged: the audit names it, and issuing goes on."""
+        try:
+            return inspect.read_certificate(self.signer.certificate_of(serial)).public_key
+        except ThingmintError:
+            return None
+
+    def valid(self, names: Iterable[str]) -> dict[str, Row]:
+        """The valid rows of these common names, whatever their case, by casefolded name."""
+        with self._book() as book:
+            rows = book.by_name(names) if book else []
+        return {row.common_name.casefold(): row for row in rows if row.valid}
+
+    def bearers(self, public_keys: Iterable[str]) -> dict[str, Row]:
+        """Which of these public keys were certified before, and in which row."""
+        with self._book() as book:
+            return book.by_public_key(public_keys) if book else {}
+
+    def revoked(self) -> list[Row]:
+        """Every revoked row, archived or not."""
+        with self._book() as book:
+            return book.revoked() if book else []
+
+    def everything(self) -> dict[str, Row]:
+        """Every row by serial number; index.txt is newer than the ledger."""
+        with self._book() as book:
+            known = {row.serial: row for row in book.all()} if book else {}
+        return known | {row.serial: row for row in self.active()}
+
+    def archive(self, *, longest: int = ACTIVE_ROWS) -> None:
+        """Empty an index.txt of more than `longest` rows; the ledger, which is durable first, has them all."""
+        if len(self.active()) > longest:
+            self.sync()
+            files.replace(self.signer.index, b"", mode=files.SECRET)
+
+    def strangers(self, rows: Sequence[Row]) -> list[Path]:
+        """Certificates in certs/ that neither `rows` nor the ledger know."""
+        unknown = {path.stem: path for path in certificates(self.signer)}
+        for row in rows:
+            unknown.pop(row.serial, None)
+        with self._book() as book:
+            for serial in book.by_serial(unknown) if book else ():
+                del unknown[serial]
+        return [unknown[serial] for serial in sorted(unknown)]
+
+    def mend(self) -> Iterator[str]:
+        """Put right what can be put right without guessing; says what was done. Nothing is deleted.
+
+        A missing or damaged index.txt is replaced where the ledger knows every certificate in certs/. Revocations that
+        a damaged one still tells are kept.
+        """
+        if not self.signer.attributes.exists() and self.signer.db.is_dir():
+            files.replace(self.signer.attributes, b"unique_subject = yes\n", mode=files.SECRET)
+            yield f"{self.signer.attributes} was missing: it is written anew"
+        try:
+            self.active()
+        except ToolError as error:
+            if not self.signer.ledger.exists():
+                raise
+            rows = index.salvage(self.signer.index) if self.signer.index.exists() else ()
+            if self.strangers(()):
+                raise
+            with ledger.opened(self.signer.ledger) as book:
+                known = book.by_serial(row.serial for row in rows)
+                book.record([row for row in rows if row.status == "R" and row.serial in known], {})
+            if self.signer.index.exists():
+                yield f"{error.message} It is kept as {self.set_aside(self.signer.index)}"
+            files.replace(self.signer.index, b"", mode=files.SECRET)
+            yield f"{self.signer.index} begins anew, empty: the ledger beside it knows all {len(certificates(self.signer))} certificates"
+
+    def set_aside(self, path: Path) -> Path:
+        """Move evidence to quarantine/, under a name that tells when."""
+        files.make_private_directory(self.signer.quarantine)
+        target = self.signer.quarantine / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{path.name}"
+        files.rename(path, target)
+        return target
 
 
-def parse(text: str, *, where: Path) -> tuple[Row, ...]:
-    """Raises ToolError naming the first line that is no row."""
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.split("\t")
-        if len(fields) != 6 or fields[0] not in {"V", "R", "E"} or not re.fullmatch(r"[0-9A-F]+", fields[3]):
-            raise ToolError(
-                f"{where}, line {number} is no row of openssl's database.",
-                things_to_try=["restore the file from a backup", "do not edit it by hand"],
-            )
-        rows.append(Row(fields[0], fields[1], fields[2], fields[3], fields[5]))
-    return tuple(rows)
-
-
-def read(path: Path) -> tuple[Row, ...]:
-    """Raises ToolError where the database is missing or damaged."""
-    try:
-        return parse(path.read_text(encoding="utf-8"), where=path)
-    except OSError as error:
-        raise ToolError(
-            f"the database of issued certificates {path} cannot be read: {error.strerror}.",
-            things_to_try=[
-                "restore it from a backup; an empty one would let names and serials be given twice",
-                f"openssl's own copy, {path.name}.old beside it, lacks the last change",
-            ],
-        ) from None
-    except UnicodeDecodeError:
-        raise ToolError(f"{path} is no text file of openssl's.", things_to_try=["restore it from a backup"]) from None
-
-
-def added(before: bytes, after: bytes, *, count: int, where: Path) -> tuple[Row, ...]:
-    """The rows that `openssl ca` appended. Raises CheckError unless the old ones stand and exactly `count` are new.
-
-    Its exit code proves nothing: on a full disk it is 0, and the database is cut short.
-    """
-    if not after.startswith(before):
-        raise CheckError(f"openssl changed or lost earlier rows of {where}; the database was put back.")
-    if after and not after.endswith(b"\n"):
-        raise CheckError(f"openssl left a torn last row in {where}; the database was put back.")
-    rows = parse(after[len(before) :].decode("utf-8", errors="replace"), where=where)
-    if len(rows) != count:
-        raise CheckError(
-            f"openssl recorded {len(rows)} certificates in {where}, not {count}; the database was put back."
-        )
-    return rows
+def certificates(signer: Signer) -> list[Path]:
+    """Every file SERIAL.pem in certs/, in no order."""
+    if not signer.certs.is_dir():
+        return []
+    with os.scandir(signer.certs) as entries:
+        return [signer.certs / entry.name for entry in entries if entry.name.endswith(".pem")]

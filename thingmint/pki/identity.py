@@ -4,14 +4,16 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from thingmint import files, openssl
+from thingmint import files
 from thingmint.errors import InputError, ToolError
-from thingmint.ids import DeviceId
-from thingmint.pki import database, inspect, keys, transaction
+from thingmint.ids import AuthorityName, DeviceId
+from thingmint.pki import family, inspect, issuing, keys, transaction
 from thingmint.pki.bench import Bench
+from thingmint.pki.database import Database
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.order import Request, Terms
+from thingmint.pki.profile import DEVICE
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import Request
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
@@ -20,7 +22,7 @@ SUFFIXES = (".chain.pem", ".pem", ".key", ".csr", ".json")
 
 @dataclass(frozen=True)
 class DeviceFiles:
-    """The article's names in devices/, and the chain (the device's certificate, then its authority's)."""
+    """The article's names in devices/, and the chain (the device's certificate, then its authorities', without the root)."""
 
     key: Path
     csr: Path
@@ -82,28 +84,40 @@ def certificates(workspace: Workspace) -> list[Path]:
     return sorted(path for path in workspace.devices.glob("*.pem") if not path.name.endswith(".chain.pem"))
 
 
-def require_unique(workspace: Workspace, signer: Signer, device: DeviceId) -> None:
-    """Raises InputError if a device of the same name in another case has files or a certificate here."""
-    names = set()
-    if workspace.devices.is_dir():
-        for path in workspace.devices.iterdir():
-            names |= {path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)}
-    if signer.index.exists():
-        names |= {row.common_name for row in database.read(signer.index) if row.status != "R"}
-    device.require_unique(sorted(names))
+def require_unique(workspace: Workspace, device: DeviceId) -> None:
+    """Raises InputError if an authority here has a valid certificate for the same name in another case."""
+    for signer in family.everybody(workspace):
+        if signer.ledger.exists():
+            device.require_unique(row.common_name for row in Database(signer).valid([device.text]).values())
+
+
+def signer_of(workspace: Workspace, device: DeviceId, asked: AuthorityName | None) -> Signer:
+    """The authority that issued the device's certificate, or that shall: the one that is asked for, or the article's.
+
+    Raises InputError where another authority than the asked one has issued it, or where there is no such authority.
+    """
+    own = DeviceFiles.of(workspace, device)
+    issuer = None
+    if own.certificate.exists():
+        issuer = family.issuer_of(workspace, inspect.read_certificate(own.certificate))
+    if issuer and asked and issuer.name != asked.text:
+        raise InputError(
+            f"{own.certificate} was issued by {issuer.name}, and --ca {asked} asks for another.",
+            things_to_try=["leave --ca out to use what exists", "use another device id"],
+        )
+    return issuer or family.require(workspace, asked or family.DEFAULT)
 
 
 def require_possible(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> None:
     """Everything `make` would refuse, asked before the hub is told of the device."""
-    signer.require(bench.workspace, made_by="rootca subca")
     transaction.recover(bench, signer)
-    require_unique(bench.workspace, signer, device)
     own = DeviceFiles.of(bench.workspace, device)
     if own.certificate.exists():
         certificate = check(bench.workspace, signer, device)
         wish.require_agreement(own.certificate, certificate, inspect.read_certificate(signer.certificate))
     elif not bench.session.dry:
         signer.able_to_sign()
+        require_unique(bench.workspace, device)
 
 
 def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity:
@@ -125,9 +139,10 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
         key=own.key,
         csr=own.csr,
         spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
-        request=keys.RequestWish(signer.cnf.name, device.text, openssl.DEVICE_REQUEST),
+        request=keys.RequestWish(signer.cnf.name, device.text, DEVICE.request),
     )
-    issued = transaction.issue(bench, signer, [Request(own.csr, own.certificate, device.text)], days=wish.days)
+    request = Request(own.csr, own.certificate, device.text)
+    issued = issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days))
     if issued:
         write_companions(bench, signer, own, device, issued[0])
     return Identity(device, own, issued[0] if issued else None, new=True)
@@ -175,7 +190,7 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
         )
     if renewable:
         return certificate
-    if signer.index.exists() and transaction.status(signer, certificate.serial) == "R":
+    if signer.index.exists() and Database(signer).status(certificate.serial) == "R":
         raise InputError(
             f"{own.certificate} was revoked.",
             things_to_try=[f"make a new one: invoke device --imei {device} --renew"],
@@ -188,11 +203,17 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
     return certificate
 
 
+def chain_pem(workspace: Workspace, certificate: Certificate) -> bytes:
+    """The certificate and the intermediates above it: whichever of them, or the root, the hub has for its anchor."""
+    above = (one for one in family.above(workspace, certificate) if not one.issued_by(one))
+    return b"".join(one.pem for one in (certificate, *above))
+
+
 def write_companions(
     bench: Bench, signer: Signer, own: DeviceFiles, device: DeviceId, certificate: Certificate
 ) -> None:
     """The chain and the record follow from the certificate: written where they are missing or tell another story."""
-    chain = certificate.pem + inspect.read_certificate(signer.certificate).pem
+    chain = chain_pem(bench.workspace, certificate)
     if not own.chain.exists() or own.chain.read_bytes() != chain:
         bench.workspace.write(own.chain, chain, mode=files.PUBLIC)
     record = Record.read(own.record)

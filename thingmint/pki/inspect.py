@@ -57,22 +57,33 @@ class SigningRequest:
     subject: str  # RFC 4514
     key: str
     public_key: str
+    parsed: "x509.CertificateSigningRequest" = field(repr=False)
 
 
 def read_certificate(path: Path) -> Certificate:
     """Raises ToolError where the file is missing or holds no certificate. Text before BEGIN is skipped."""
+    return read_chain(path)[0]
+
+
+def read_chain(path: Path) -> tuple[Certificate, ...]:
+    """All certificates of a file, in its order, at least one. Raises ToolError like `read_certificate`."""
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.serialization import Encoding
 
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        found = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise ToolError(f"the certificate {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise ToolError(
             f"{path} holds no readable certificate.", detail=str(error), things_to_try=["restore it from a backup"]
         ) from None
+    return tuple(_certificate(one) for one in found)
+
+
+def _certificate(certificate: "x509.Certificate") -> Certificate:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     serial = f"{certificate.serial_number:X}"
     return Certificate(
         pem=certificate.public_bytes(Encoding.PEM),
@@ -107,6 +118,7 @@ def read_request(path: Path) -> SigningRequest:
         request.subject.rfc4514_string(),
         _key_text(request.public_key()),
         _public_key_digest(request.public_key()),
+        request,
     )
 
 

@@ -1,10 +1,12 @@
 """Proof of possession: a short-lived certificate whose CN is the hub's code, signed by the authority's key."""
 
-from thingmint.pki import inspect, keys, transaction
+from thingmint.pki import inspect, issuing, keys, transaction
 from thingmint.pki.bench import Bench
+from thingmint.pki.database import Database
 from thingmint.pki.keys import KeyWish, RequestWish
+from thingmint.pki.order import Request, Terms
+from thingmint.pki.profile import PROOF
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import Request
 
 DAYS = 1
 
@@ -27,13 +29,7 @@ def make(bench: Bench, signer: Signer, code: str) -> bytes:
         spec=KeyWish(None, bench.session.settings.pki.key),
         request=RequestWish(signer.cnf.name, code, ()),
     )
-    issued = transaction.issue(
-        bench,
-        signer,
-        [Request(csr, certificate, code)],
-        extensions="v3_proof" if bench.hardened else None,
-        days=DAYS,
-    )
+    issued = issuing.issue(bench, signer, [Request(csr, certificate, code)], Terms(PROOF, DAYS))
     return issued[0].pem if issued else b""
 
 
@@ -52,4 +48,4 @@ def _valid(bench: Bench, signer: Signer) -> bool:
     certificate = signer.folder / "proof.pem"
     if bench.workspace.only_planned(certificate):
         return True
-    return transaction.status(signer, inspect.read_certificate(certificate).serial) == "V"
+    return Database(signer).status(inspect.read_certificate(certificate).serial) == "V"

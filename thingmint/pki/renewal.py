@@ -4,13 +4,14 @@ The new files are made in devices/renewing/ by the very steps that make a first 
 interrupted run left. Then the old pair moves to devices/retired/, and the new one takes its names.
 """
 
-from thingmint import files, openssl
+from thingmint import files
 from thingmint.ids import DeviceId
-from thingmint.pki import identity, inspect, keys, transaction
+from thingmint.pki import identity, inspect, issuing, keys, transaction
 from thingmint.pki.bench import Bench
 from thingmint.pki.identity import DeviceFiles, Identity
+from thingmint.pki.order import Request, Terms
+from thingmint.pki.profile import DEVICE
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import Request
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
@@ -19,7 +20,6 @@ def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identit
     """Revoke as superseded and issue anew, both or neither. Raises InputError where there is nothing to renew."""
     workspace = bench.workspace
     own, new = DeviceFiles.of(workspace, device), _staging(workspace, device)
-    signer.require(workspace, made_by="rootca subca")
     transaction.recover(bench, signer)
     if not under_way(workspace, device):
         identity.check(workspace, signer, device, renewable=True)
@@ -40,10 +40,10 @@ def _issue(bench: Bench, signer: Signer, device: DeviceId, wish: Wish, own: Devi
         key=new.key,
         csr=new.csr,
         spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
-        request=keys.RequestWish(signer.cnf.name, device.text, openssl.DEVICE_REQUEST),
+        request=keys.RequestWish(signer.cnf.name, device.text, DEVICE.request),
     )
     request = Request(new.csr, new.certificate, device.text)
-    transaction.issue(bench, signer, [request], days=wish.days, superseded=[own.certificate])
+    issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days), superseded=[own.certificate])
 
 
 def under_way(workspace: Workspace, device: DeviceId) -> bool:

@@ -1,13 +1,16 @@
 """Revocation lists (RFC 5280, 5): made by `openssl ca -gencrl`, read back before they are published."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError
-from thingmint.pki import database
+from thingmint.pki import index
 from thingmint.pki.bench import Bench, explained
+from thingmint.pki.database import Database
+from thingmint.pki.index import Row
 from thingmint.pki.signer import Signer
 from thingmint.pki.transaction import transaction
 from thingmint.shell import Finished
@@ -39,12 +42,15 @@ def make_crl(bench: Bench, signer: Signer) -> Crl | None:
         workspace.write(signer.crl_number, b"01\n", mode=files.SECRET)
     workspace.stage(signer.crl, mode=files.PUBLIC)
     with transaction(bench, signer):
-        made = _read_back(bench.openssl(*line), workspace.staged(signer.crl), signer)
+        active, revoked = signer.index.read_bytes(), Database(signer).revoked()
+        files.replace(signer.index, index.render(revoked), mode=files.SECRET)  # those in the ledger alone, too
+        made = _read_back(bench.openssl(*line), workspace.staged(signer.crl), signer, revoked)
+        files.replace(signer.index, active, mode=files.SECRET)
     workspace.publish(signer.crl)
     return made
 
 
-def _read_back(finished: Finished, path: Path, signer: Signer) -> Crl:
+def _read_back(finished: Finished, path: Path, signer: Signer, revoked: Sequence[Row]) -> Crl:
     from cryptography import x509
 
     try:
@@ -53,7 +59,7 @@ def _read_back(finished: Finished, path: Path, signer: Signer) -> Crl:
     except ValueError as error:
         raise explained(CheckError, f"openssl made no readable revocation list ({error})", finished) from None
     listed = {f"{one.serial_number:X}".zfill(2) for one in crl}
-    wanted = {row.serial.lstrip("0").zfill(2) for row in database.read(signer.index) if row.status == "R"}
+    wanted = {row.serial.lstrip("0").zfill(2) for row in revoked}
     if listed != wanted or not crl.is_signature_valid(issuer.public_key()) or crl.next_update_utc is None:  # type: ignore[arg-type]
         raise explained(CheckError, "the revocation list is not the database's", finished)
     return Crl(signer.crl, len(listed), crl.next_update_utc)

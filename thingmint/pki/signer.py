@@ -6,7 +6,6 @@ from pathlib import Path
 from thingmint.errors import InputError
 from thingmint.pki import inspect
 from thingmint.pki.inspect import Certificate
-from thingmint.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,20 @@ class Signer:
         return self.db / "serial.txt"
 
     @property
+    def ledger(self) -> Path:
+        return self.db / "ledger.sqlite3"
+
+    def certificate_of(self, serial: str) -> Path:
+        """Where openssl keeps what it issued under this serial number (upper-case hex)."""
+        return self.certs / f"{serial}.pem"
+
+    @property
     def crl_number(self) -> Path:
         return self.db / "crlnumber.txt"
 
     @property
     def crl(self) -> Path:
         return self.folder / f"{self.name}.crl"
-
-    def require(self, workspace: Workspace, *, made_by: str) -> None:
-        """Raises InputError naming the missing task where this authority does not exist."""
-        if not workspace.exists(self.certificate):
-            raise InputError(
-                f"there is no authority in {self.folder}: {self.certificate.name} is missing.",
-                things_to_try=[f"make it: invoke {made_by}"],
-            )
 
     def able_to_sign(self) -> Certificate:
         """Its certificate, after checking that key and dates allow it to sign: openssl itself signs when expired.

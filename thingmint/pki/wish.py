@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thingmint.errors import InputError
+from thingmint.pki import profile
 from thingmint.pki.inspect import Certificate
 
 
@@ -14,6 +15,7 @@ class Wish:
     common_name: str | None = None
     key: str | None = None
     days: int | None = None
+    pathlen: int | None = None
 
     def require_agreement(self, path: Path, found: Certificate, issuer: Certificate | None) -> None:
         """Raises InputError, naming both, where the certificate at `path` contradicts what was asked for."""
@@ -26,6 +28,7 @@ class Wish:
             ("--cn", self.common_name, found.common_name),
             ("--key", self.key, found.key),
             ("--days", self.days, days),
+            ("--pathlen", self.pathlen, profile.pathlen_of(found)),
         ):
             if wanted is not None and wanted != is_so:
                 raise InputError(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import authority, bench, inspect, proof
+from thingmint.pki import authority, bench, family, proof
 from thingmint.pki.authority import Made
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
@@ -25,21 +25,32 @@ def rootca(session: Session, *, cn: str | None = None, key: str | None = None, d
     return made
 
 
-def subca(session: Session, *, cn: str | None = None, key: str | None = None, days: str | None = None) -> Made:
-    """The intermediate authority, signed by the root."""
+def subca(
+    session: Session,
+    *,
+    name: str | None = None,
+    parent: str | None = None,
+    cn: str | None = None,
+    key: str | None = None,
+    days: str | None = None,
+    pathlen: str | None = None,
+) -> Made:
+    """An intermediate authority, signed by its parent."""
     targets.announce(session)
-    wish = options.wish(cn=cn, key=key, days=days)
+    wish = options.wish(cn=cn, key=key, days=days, pathlen=pathlen)
+    called, above = options.authority(name, family.DEFAULT), options.authority(parent)
     with bench.locked(session) as locked:
-        made = authority.make_intermediate(locked, wish)
-    _tell(session, made, "intermediate CA", next_task="invoke verify")
+        made = authority.make_intermediate(locked, wish, name=called, parent=above)
+    ca = "" if called == family.DEFAULT else f" --ca {called}"
+    _tell(session, made, "intermediate CA", next_task=f"invoke verify{ca}")
     return made
 
 
-def verify(session: Session, *, name: str | None = None, replace: bool = False) -> None:
-    """Upload the intermediate to the hub and prove possession of its key, as often as it is run: once."""
-    wanted = options.certificate_name(session, name)
-    signer = authority.intermediate(session.workspace)
-    signer.require(session.workspace, made_by="rootca subca")
+def verify(session: Session, *, ca: str | None = None, name: str | None = None, replace: bool = False) -> None:
+    """Upload an authority to the hub and prove possession of its key, as often as it is run: once."""
+    chosen = options.authority(ca, family.DEFAULT)
+    wanted = options.certificate_name(session, name, chosen)
+    signer = family.require(session.workspace, chosen)
     if session.dry:
         _verify_dry(session, signer, wanted)
         return
@@ -58,7 +69,9 @@ def verify(session: Session, *, name: str | None = None, replace: bool = False) 
     session.console.say(
         f"  {hub.target.hub_host} lets in devices of {certificate.common_name!r} until {certificate.not_after:%Y-%m-%d}"
     )
-    session.console.say("next: invoke device --imei ID")
+    session.console.say(
+        f"next: invoke device --imei ID{'' if chosen in {family.DEFAULT, family.ROOT} else f' --ca {chosen}'}"
+    )
 
 
 def _prove(
@@ -110,15 +123,15 @@ def _require_own(
 
 
 def _checked(session: Session, signer: Signer) -> Certificate:
-    """The intermediate, after the checks that need no root key: it may be offline."""
+    """The authority's certificate, after the checks that need no root key: it may be offline."""
     certificate = signer.able_to_sign()
-    root = authority.root(session.workspace)
-    if root.certificate.exists() and not certificate.issued_by(inspect.read_certificate(root.certificate)):
+    root = family.root(session.workspace)
+    if root.certificate.exists() and family.issuer_of(session.workspace, certificate) is None:
         raise InputError(
-            f"{signer.certificate} was not issued by {root.certificate}.",
+            f"{signer.certificate} was not issued by {root.certificate}, nor by another authority here.",
             things_to_try=[
                 "bring back the rootca.pem that belongs to it",
-                "or move ca/subca away and run: invoke subca",
+                f"or move {signer.folder} away and make a new one: invoke subca",
             ],
         )
     return certificate

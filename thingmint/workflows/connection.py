@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, identity
+from thingmint.pki import identity
 from thingmint.pki.identity import DeviceFiles
 from thingmint.session import Session
 from thingmint.workflows import targets
@@ -25,9 +25,7 @@ def connect(session: Session, *, imei: str | None) -> str:
     chosen = DeviceId.parse(imei)
     if targets.dry(session, f"connect as {chosen}, send telemetry and read the registry"):
         return ""
-    signer = authority.intermediate(session.workspace)
-    signer.require(session.workspace, made_by="rootca subca")
-    identity.check(session.workspace, signer, chosen)
+    identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
     hub = targets.open_hub(session)
     if hub.registry.get(chosen.text) is None:
         raise InputError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, identity, renewal
+from thingmint.pki import bench, identity, renewal
 from thingmint.pki.identity import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
@@ -22,6 +22,7 @@ def device(
     session: Session,
     *,
     imei: str | None,
+    ca: str | None = None,
     key: str | None = None,
     days: str | None = None,
     renew: bool = False,
@@ -33,7 +34,7 @@ def device(
     """
     wish = options.wish(key=key, days=days)
     chosen = DeviceId.parse(imei)
-    signer = authority.intermediate(session.workspace)
+    signer = identity.signer_of(session.workspace, chosen, options.authority(ca))
     with bench.locked(session) as locked:
         if renewal.under_way(session.workspace, chosen):
             session.console.say(f"an earlier renewal of {chosen} was cut off: it is finished now")

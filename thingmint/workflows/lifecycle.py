@@ -1,16 +1,18 @@
 """device-revoke, expiring and ca-check: what becomes of certificates after they were made."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import audit, authority, bench, identity, inspect, revocation, transaction
+from thingmint.pki import audit, bench, family, identity, inspect, revocation, transaction
+from thingmint.pki.database import Database
 from thingmint.pki.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
-from thingmint.workflows import consent, targets
+from thingmint.workflows import consent, options, targets
 
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 """The reasons of RFC 5280 5.3.1 that fit a device, as openssl spells them."""
@@ -22,13 +24,13 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
     why = reason or "unspecified"
     if why not in REASONS:
         raise InputError(f"--reason {why!r} is no reason to revoke.", things_to_try=REASONS)
-    signer = authority.intermediate(session.workspace)
     own = DeviceFiles.of(session.workspace, chosen)
     if not session.workspace.exists(own.certificate):
         raise InputError(
             f"{chosen} has no certificate here: {own.certificate} is missing.",
             things_to_try=[f"to lock it out of the hub alone: invoke device-delete --imei {chosen}"],
         )
+    signer = identity.signer_of(session.workspace, chosen, None)
     if not targets.dry(session, f"disable the identity {chosen}"):
         signer.able_to_sign()  # before anything changes: without the key there is no revocation
         hub = targets.open_hub(session)
@@ -43,7 +45,7 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             session.console.say(f"disabled: {chosen} on {hub.target.hub}")
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
-        if not session.dry and transaction.status(signer, inspect.read_certificate(own.certificate).serial) == "R":
+        if not session.dry and Database(signer).status(inspect.read_certificate(own.certificate).serial) == "R":
             session.console.say(f"unchanged: {own.certificate} is revoked already")
             return
         transaction.revoke(locked, signer, own.certificate, reason=why)
@@ -53,11 +55,10 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
     session.console.say(f"  what stays: its files; next: invoke device --imei {chosen} --renew makes a new one")
 
 
-def crl(session: Session) -> None:
-    """The intermediate's revocation list, for servers that check one (IoT Hub does not)."""
+def crl(session: Session, *, ca: str | None = None) -> None:
+    """An authority's revocation list, for servers that check one (IoT Hub does not)."""
     targets.announce(session)
-    signer = authority.intermediate(session.workspace)
-    signer.require(session.workspace, made_by="rootca subca")
+    signer = family.require(session.workspace, options.authority(ca, family.DEFAULT))
     with bench.locked(session) as locked:
         made = revocation.make_crl(locked, signer)
     _tell_crl(session, made)
@@ -111,17 +112,18 @@ def expiring(session: Session, *, within: str | None, as_json: bool = False) -> 
 
 
 def _all(session: Session) -> list[Expiry]:
-    root, sub = authority.root(session.workspace), authority.intermediate(session.workspace)
-    held = {one.name: inspect.read_certificate(one.certificate) for one in (root, sub) if one.certificate.exists()}
-    found = [_expiry("authority", name, one, held.get("rootca")) for name, one in held.items()]
+    workspace = session.workspace
+    made = [one for one in family.everybody(workspace) if one.certificate.exists()]
+    held = [inspect.read_certificate(one.certificate) for one in made]
+    found = [_expiry("authority", one.name, own, held) for one, own in zip(made, held, strict=True)]
     return found + [
-        _expiry("device", path.stem, inspect.read_certificate(path), held.get("subca"))
-        for path in identity.certificates(session.workspace)
+        _expiry("device", path.stem, inspect.read_certificate(path), held) for path in identity.certificates(workspace)
     ]
 
 
-def _expiry(kind: str, name: str, certificate: Certificate, issuer: Certificate | None) -> Expiry:
+def _expiry(kind: str, name: str, certificate: Certificate, authorities: Sequence[Certificate]) -> Expiry:
     days = (certificate.not_after - datetime.now(UTC)).days
+    issuer = next((one for one in authorities if certificate.issued_by(one)), None)
     outlives = issuer.common_name if issuer and certificate.not_after > issuer.not_after else ""
     return Expiry(kind, name, certificate.not_after, days, outlives)
 

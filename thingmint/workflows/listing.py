@@ -6,10 +6,8 @@ from thingmint import openssl
 from thingmint.config import Settings
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, inspect
+from thingmint.pki import bench, family, inspect
 from thingmint.pki.identity import DeviceFiles, Record
-from thingmint.pki.inspect import Certificate
-from thingmint.pki.signer import Signer
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 
@@ -27,7 +25,7 @@ def show(session: Session, *, imei: str | None = None, ca: str | None = None) ->
         own = DeviceFiles.of(workspace, DeviceId.parse(imei))
         csr, certificate, made_by = own.csr, own.certificate, f"device --imei {imei}"
     else:
-        signer = _signer(session, ca)
+        signer = family.require(workspace, options.authority(ca, family.DEFAULT))
         csr, certificate, made_by = signer.csr, signer.certificate, signer.name
     if not certificate.exists():
         raise InputError(f"{certificate} does not exist.", things_to_try=[f"make it: invoke {made_by}"])
@@ -38,22 +36,12 @@ def show(session: Session, *, imei: str | None = None, ca: str | None = None) ->
         if finished.exit_code:
             raise bench.failed(finished)
         session.console.result(finished.stdout.rstrip("\n"))
-    for depth, link in enumerate(chain(session, inspect.read_certificate(certificate))):
+    shown = inspect.read_certificate(certificate)
+    for depth, link in enumerate((*reversed(family.above(workspace, shown)), shown)):
         arrow = f"{'   ' * (depth - 1)}└─ " if depth else ""
         session.console.say(f"{arrow}{link.common_name}  until {link.not_after:%Y-%m-%d}  {link.thumbprint}")
     if imei is not None and (record := Record.read(own.record)) and record.registered_on:
         session.console.say(f"registered on {record.registered_on}")
-
-
-def chain(session: Session, last: Certificate) -> list[Certificate]:
-    """From the root down to `last`, as far as this workspace's authorities issued it."""
-    links = [last]
-    for signer in (authority.intermediate(session.workspace), authority.root(session.workspace)):
-        if signer.certificate.exists():
-            issuer = inspect.read_certificate(signer.certificate)
-            if issuer.thumbprint != links[0].thumbprint and links[0].issued_by(issuer):
-                links.insert(0, issuer)
-    return links
 
 
 def cas(session: Session, *, as_json: bool = False) -> None:
@@ -111,13 +99,6 @@ def _flat(settings: Settings) -> list[tuple[str, Any]]:
     for section, value in settings.model_dump().items():
         rows += [(f"{section}.{key}", v) for key, v in value.items()] if isinstance(value, dict) else [(section, value)]
     return rows
-
-
-def _signer(session: Session, name: str | None) -> Signer:
-    known = {one.name: one for one in (authority.root(session.workspace), authority.intermediate(session.workspace))}
-    if name not in known:
-        raise InputError(f"there is no authority {name!r}.", things_to_try=[f"--ca {one}" for one in known])
-    return known[name]
 
 
 def _as_json(one: "HubCertificate") -> dict[str, Any]:

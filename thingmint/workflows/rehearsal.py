@@ -12,9 +12,9 @@ from pathlib import Path
 from thingmint import config, files
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import inspect
+from thingmint.pki import family, inspect
 from thingmint.session import Session, make_session
-from thingmint.workflows import authorities, connection, devices, laboratory, listing, options
+from thingmint.workflows import authorities, connection, devices, laboratory, options
 
 KEPT = 5  # earlier rehearsals, for a look at what they left
 
@@ -43,7 +43,7 @@ def rehearse(session: Session, *, imei: str | None) -> None:
         _stop_lab(inner)
     last = inspect.read_certificate(inner.workspace.device_file(chosen, ".pem"))
     console.result("")
-    for depth, link in enumerate(listing.chain(inner, last)):
+    for depth, link in enumerate((*reversed(family.above(inner.workspace, last)), last)):
         indent = f"{'   ' * (depth - 1)}└─ " if depth else ""
         console.result(f"{indent + link.common_name:<44} until {link.not_after:%Y-%m-%d}")
     console.result("")
