@@ -13,7 +13,7 @@ PACKAGE = ROOT / "thingmint"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Each part and the parts of thingmint it may import; what no line names is the ground that everybody may use.
-GROUND = {"errors", "files", "ids", "console", "shell", "render", "workspace", "config", "session", "target", "openssl"}
+GROUND = {"errors", "files", "ids", "console", "shell", "render", "workspace", "config", "session", "target", "openssl", "idlist"}
 MAY_IMPORT = {
     "workflows": {"workflows", "pki", "hub", "device", "lab"} | GROUND,
     "pki": {"pki"} | GROUND,
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "ids": {"errors"},
     "console": set(),
     "render": set(),
+    "idlist": {"errors", "ids"},
     "target": set(),
     "shell": {"console", "errors"},
     "workspace": {"files", "console", "errors", "ids", "shell"},
