@@ -37,6 +37,19 @@ _HUB_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9-]{1,48}[A-Za-z0-9]", "a hub name: 3 to
 _GROUP_NAME = _text(r"[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]", "a resource group name: 1 to 90 of A-Z a-z 0-9 . _ ( ) -")
 _CERTIFICATE_NAME = _text(r"[A-Za-z0-9._-]{1,64}", "a certificate name: 1 to 64 letters, digits and . _ -")
 _VARIABLE = _text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+# Where somebody may put the passphrase itself by mistake: what stands there is never repeated.
+_NEVER_QUOTED = {"pki.passphrase"}
+
+
+def _passphrase_source(value: str) -> str:
+    # Variables of ours are settings, and unknown ones are refused; descriptors 1 and 2 are outputs.
+    source = r"prompt|env:(?!(?i:THINGMINT_))[A-Za-z_][A-Za-z0-9_]*|fd:(0|[3-9]|[1-9][0-9]{1,3})"
+    if not re.fullmatch(source, value, re.ASCII):
+        raise ValueError(
+            "must say where passphrases come from, not what they are: prompt, env:NAME (NAME not beginning with "
+            "THINGMINT_) or fd:N (0, or 3 and above)"
+        )
+    return value
 
 
 class _Section(BaseModel):
@@ -67,6 +80,7 @@ class PkiSettings(_Section):
     subca_cn: Annotated[str, _COMMON_NAME]
     key: Literal["rsa:2048", "ec:P-256"]
     days: Annotated[int, Field(ge=1, le=36500)]
+    passphrase: Annotated[str, AfterValidator(_passphrase_source)]
 
 
 class LabSettings(_Section):
@@ -206,6 +220,9 @@ def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str]) -
         elif kind == "extra_forbidden":
             lines.append(f"{where}: is no known key")
             cures["remove it, or mend its spelling; docs/reference/configuration.md lists the keys"] = None
+        elif path in _NEVER_QUOTED:
+            lines.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+            cures[f"mend {where}"] = None
         elif kind == "string_type" and isinstance(given, bool | int | float | dt.date):
             lines.append(f"{where}: YAML read this value as {given!r} ({type(given).__name__}), not as text")
             cures[f'quote it, as in  {path.rpartition(".")[2]}: "…"'] = None

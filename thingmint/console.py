@@ -54,6 +54,23 @@ class Console:
         # As wide as the cells are: a narrow terminal wraps the lines itself, and an id can still be copied whole.
         RichConsole(width=1000, no_color="NO_COLOR" in os.environ, highlight=False).print(table)
 
+    def ask_secret(self, question: str) -> str | None:
+        """One line from the terminal itself, never echoed; None without a terminal. Raises EOFError after Ctrl-D."""
+        import getpass
+        import warnings
+
+        if os.name == "nt" and (sys.stdin is None or not sys.stdin.isatty()):
+            return None  # there getpass would wait for a key that nobody can press
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # comes before a fallback that would echo
+            try:
+                return getpass.getpass(f"{question}: ")
+            except getpass.GetPassWarning:
+                return None
+            except (KeyboardInterrupt, EOFError):
+                print(file=sys.stderr)  # what is said next starts a line of its own
+                raise
+
     def ask(self, question: str) -> str:
         """One line from the terminal; an empty answer where there is none to ask."""
         print(question, end=" ", file=sys.stderr, flush=True)

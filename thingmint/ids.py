@@ -14,7 +14,7 @@ _WINDOWS_DEVICES = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DeviceId:
     """A device id that is at once a file name, a certificate's CN, a hub identity and a DPS registration id.
 
@@ -31,10 +31,10 @@ class DeviceId:
         """Raises InputError naming the first rule that is broken."""
         if text is None:
             raise InputError("no device id was given.", things_to_try=["add --imei ID, e.g. --imei 350457791791735879"])
-        problem = _problem(text)
-        if problem:
+        broken = problem(text)
+        if broken:
             raise InputError(
-                f"the device id {text!r} cannot be used: {problem}.",
+                f"the device id {text!r} cannot be used: {broken}.",
                 things_to_try=[
                     "use letters, digits, '.', '_' and '-' (1 to 64, starting with a letter or digit)",
                     "the usual id is the IMEI, printed on a sticker inside the Thingy:91",
@@ -90,7 +90,8 @@ class AuthorityName:
         return cls(text)
 
 
-def _problem(text: str) -> str | None:
+def problem(text: str) -> str | None:
+    """The first rule that `text` breaks as a device id, or None."""
     if not text:
         return "it is empty"
     if len(text) > 64:

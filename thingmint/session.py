@@ -7,18 +7,20 @@ from pathlib import Path
 from thingmint import config
 from thingmint.config import Loaded, Settings
 from thingmint.console import Console
+from thingmint.passphrase import Passphrases
 from thingmint.shell import Shell
 from thingmint.workspace import REPOSITORY, Workspace
 
 
 @dataclass(frozen=True)
 class Session:
-    """The values in force, the folder they work in, the gate to processes, and the voice."""
+    """The values in force, the folder they work in, the gate to processes, the voice, and where passphrases come from."""
 
     loaded: Loaded
     workspace: Workspace
     shell: Shell
     console: Console
+    passphrases: Passphrases
 
     @property
     def settings(self) -> Settings:
@@ -32,7 +34,8 @@ class Session:
 def make_session(root: Path, loaded: Loaded, console: Console, *, echo: bool = False, dry: bool = False) -> Session:
     """A session in the workspace `root`."""
     shell = Shell(console, echo=echo, dry=dry)
-    return Session(loaded, Workspace(root, shell=shell, console=console), shell, console)
+    passphrases = Passphrases(loaded.settings.pki.passphrase, console)
+    return Session(loaded, Workspace(root, shell=shell, console=console), shell, console, passphrases)
 
 
 def open_session(*, echo: bool, dry: bool) -> Session:

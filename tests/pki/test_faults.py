@@ -1,6 +1,7 @@
 """Kills, two at once, a full disk: afterwards the authority is whole, and running again finishes the job."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -160,12 +161,7 @@ def test_openssl_that_dies_or_lies_leaves_the_database_as_it_was(session: Sessio
         settings = session.settings.model_copy(
             update={"pki": session.settings.pki.model_copy(update={"openssl": str(fake)})}
         )
-        faulty = session.__class__(
-            session.loaded.__class__(settings, session.loaded.file, {}),
-            session.workspace,
-            session.shell,
-            session.console,
-        )
+        faulty = dataclasses.replace(session, loaded=dataclasses.replace(session.loaded, settings=settings))
         with pytest.raises(error):
             make_device(faulty, DeviceId.parse(name))
         assert signer.index.read_bytes() == before
