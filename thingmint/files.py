@@ -4,10 +4,11 @@ Knows nothing of thingmint's folders; workspace.py does. Every rename of the pro
 """
 
 import contextlib
+import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from thingmint.errors import ToolError
@@ -50,6 +51,52 @@ def sync(path: Path) -> None:
     """fsync of a file that another program wrote."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def sync_all(paths: Sequence[Path]) -> None:
+    """fsync of many files that others wrote, and of their folders' entries. All stand on one file system.
+
+    Linux can flush a whole file system at once (syncfs(2)): measured for 500 small files, 20 ms instead of 1300.
+    """
+    if len(paths) >= _MANY and _sync_file_system(paths[0].parent):
+        return
+    for path in paths:
+        sync(path)
+    for folder in {path.parent for path in paths}:
+        sync_directory(folder)
+
+
+_MANY = 20
+
+
+def _sync_file_system(folder: Path) -> bool:
+    """Whether it was done: Python has no syncfs, and elsewhere than on Linux there is none."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        return bool(syncfs(descriptor) == 0)
+    finally:
+        os.close(descriptor)
+
+
+def publish_new(source: Path, target: Path) -> None:
+    """Give `source` its name, if nobody has it: raises FileExistsError rather than touch an existing file."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links (FAT, some network drives)
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
+        os.rename(source, target)  # noqa: PTH104 - on Windows it refuses to overwrite
+        return
+    source.unlink()
 
 
 def sync_directory(folder: Path) -> None:

@@ -1,14 +1,14 @@
 """What openssl claims to have issued, read back: each certificate against its request, terms and issuer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError
 from thingmint.pki import inspect, profile
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.index import Row
-from thingmint.pki.inspect import Certificate, SigningRequest
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.inspect import Certificate
+from thingmint.pki.order import Keys, Request, Terms
 from thingmint.pki.signer import Signer
 
 _MOST_PER_VERIFY = 200  # a command line has its limits
@@ -17,7 +17,7 @@ _MOST_PER_VERIFY = 200  # a command line has its limits
 def read_back(
     signer: Signer,
     rows: Sequence[Row],
-    csrs: Mapping[Request, SigningRequest],
+    keys: Keys,
     terms: Terms,
     issuer: Certificate | None,
     *,
@@ -26,12 +26,12 @@ def read_back(
     """Each request's certificate, found by its public key among the new rows: positions mean nothing. Durable after."""
     try:
         issued = {certificate.public_key: certificate for certificate in (_read_new(signer, row) for row in rows)}
-        files.sync_directory(signer.certs)
+        files.sync_all([signer.certificate_of(row.serial) for row in rows])
     except OSError as error:
         raise CheckError(f"what openssl wrote cannot be read back ({error}).") from None
     result = {}
-    for request, csr in csrs.items():
-        certificate = issued.get(csr.public_key)
+    for request, key in keys.items():
+        certificate = issued.get(key)
         if certificate is None:
             raise CheckError(f"openssl issued no certificate for the key of {request.csr}.")
         require_as_asked(certificate, request, terms, issuer or certificate, hardened=hardened)
@@ -43,7 +43,6 @@ def _read_new(signer: Signer, row: Row) -> Certificate:
     path = signer.certificate_of(row.serial)
     if not path.exists() or path.stat().st_size == 0:
         raise CheckError(f"openssl recorded {row.subject}, but its certificate {path} is missing or empty.")
-    files.sync(path)
     certificate = inspect.read_certificate(path)
     if certificate.serial != row.serial:
         raise CheckError(f"the certificate {path} has the serial number {certificate.serial}.")
