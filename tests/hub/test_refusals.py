@@ -3,15 +3,13 @@
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.hub.clients import SUBSCRIPTION, TOKEN, Credential, at, open_kind
 from tests.hub.faults import FaultServer, Plan, serving
-from tests.hub.test_registry import open_kind
 from tests.paper import DAY, SERVER, Paper, make
 from thingmint.errors import HubError
 from thingmint.hub import transport
@@ -20,59 +18,11 @@ from thingmint.hub.evidence import scrub
 from thingmint.hub.refusals import ThrottledError, refusals
 from thingmint.target import ServicePrincipal, Target
 
-TOKEN = "eyJhbGciOiJub25lIn0.eyJ1cG4iOiJzb21lYm9keSJ9.c2lnbmF0dXJl"
-SUBSCRIPTION = "0123abcd-0000-0000-0000-000000000000"
 SCOPE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-iotcore-dev-001"
     "/providers/Microsoft.Devices/IotHubs/iot-hub001-0x0123-dev"
 )
 CLIENTS = ["management", "sdk", "rest"]
-
-
-class Credential:
-    """A sign-in that succeeded."""
-
-    def get_token(self, *_scopes: str, **_options: Any) -> SimpleNamespace:
-        return SimpleNamespace(token=TOKEN, expires_on=int(time.time()) + 3600)
-
-
-@pytest.fixture(scope="module")
-def root() -> Paper:
-    return make("The tests' root")
-
-
-@pytest.fixture(scope="module")
-def _server(root: Paper, folder: Path) -> Iterator[FaultServer]:
-    with serving(root.issue("localhost", host="localhost", purpose=SERVER), folder) as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: FaultServer) -> FaultServer:
-    _server.plan = Plan()
-    _server.requests.clear()
-    return _server
-
-
-@pytest.fixture
-def azure(server: FaultServer, root: Paper, folder: Path) -> Target:
-    """As a hub on Azure would be configured, but answered by the tests' server."""
-    ca_file = folder / "root.pem"
-    ca_file.write_bytes(root.pem)
-    return at(server.host, ca_file)
-
-
-def at(host: str, ca_file: Path) -> Target:
-    return Target(
-        kind="azure",
-        subscription_id=SUBSCRIPTION,
-        resource_group="rg-iotcore-dev-001",
-        hub="iot-hub001-0x0123-dev",
-        hub_host="iot-hub001-0x0123-dev.azure-devices.net",
-        arm_url=f"https://{host}",
-        registry_host=host,
-        ca_file=ca_file,
-    )
 
 
 def write(client: str, target: Target) -> None:

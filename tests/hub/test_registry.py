@@ -3,11 +3,11 @@
 import base64
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.hub.clients import KINDS, open_kind
 from thingmint.errors import HubError, InputError
 from thingmint.hub import identity, registry_rest
 from thingmint.hub.credentials import open_credential
@@ -15,24 +15,6 @@ from thingmint.hub.identity import Registry, read_connection_string, utc
 from thingmint.hub.registry import open_registry
 from thingmint.hub.registry_rest import RestRegistry
 from thingmint.target import Target
-
-KINDS = ["sdk", "rest"]
-
-
-def open_kind(kind: str, target: Target, credential: Any) -> Registry:
-    if kind == "rest":
-        return RestRegistry(target, credential)
-    pytest.importorskip("uamqp", reason="azure-iot-hub needs uamqp, which has wheels for x86_64 only")
-    from thingmint.hub.registry_sdk import SdkRegistry
-
-    return SdkRegistry(target, credential)
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def devices(request: pytest.FixtureRequest, target: Target) -> Iterator[Registry]:
-    opened = open_kind(request.param, target, open_credential(target))
-    yield opened
-    opened.close()
 
 
 def test_an_identity_from_creation_to_deletion(devices: Registry) -> None:

@@ -48,7 +48,7 @@ class Store:
         self._db.close()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -106,7 +106,7 @@ class Store:
 
     def add_message(self, device_id: str, body: bytes, properties: dict[str, str], moment: dt.datetime) -> int:
         """Returns its sequence number. Only the newest KEPT_MESSAGES stay."""
-        with self._transaction():
+        with self.transaction():
             cursor = self._db.execute(
                 "INSERT INTO message (device_id, received_at, body, properties) VALUES (?, ?, ?, ?)",
                 (device_id, _text(moment), body, json.dumps(properties)),
