@@ -111,6 +111,7 @@ def verify(session: "Session", ca: str | None = None, name: str | None = None, r
 
 @verb(
     imei=_IMEI,
+    imei_file="many devices: a file with one id a line, or CSV with a column imei; - reads standard input",
     ca=_CA,
     key=_KEY,
     days=_DAYS,
@@ -120,15 +121,20 @@ def verify(session: "Session", ca: str | None = None, name: str | None = None, r
 def device(
     session: "Session",
     imei: str | None = None,
+    imei_file: str | None = None,
     ca: str | None = None,
     key: str | None = None,
     days: str | None = None,
     renew: bool = False,
     no_register: bool = False,
 ) -> None:
-    """Register a device on the hub and make its key, CSR, certificate and chain."""
-    from thingmint.workflows import devices
+    """Register a device, or many, on the hub and make key, CSR, certificate and chain."""
+    from thingmint.workflows import devices, options, series
 
+    if imei_file is not None:
+        options.require_alone("--imei-file", imei=imei, renew=renew)
+        series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=not no_register)
+        return
     devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=not no_register)
 
 

@@ -1,11 +1,25 @@
 """What the user reads: results on stdout, talk on stderr. No other module prints."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Task
+
+_LINE_SECONDS = 10.0
+
+
+def _span(seconds: float) -> str:
+    """1:02:03, or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @dataclass
@@ -70,6 +84,47 @@ class Console:
             except (KeyboardInterrupt, EOFError):
                 print(file=sys.stderr)  # what is said next starts a line of its own
                 raise
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Hand out a function that is told how many are done now: a bar with rate and remaining time on a terminal.
+
+        Elsewhere a line each ten seconds.
+        """
+        began = told = time.monotonic()
+
+        def line(done: int) -> None:
+            nonlocal told
+            now = time.monotonic()
+            if now - told >= _LINE_SECONDS and done:
+                told = now
+                rate = done / (now - began)
+                self.say(f"{what}: {done} of {total}, {rate:.0f} a second, {_span((total - done) / rate)} to go")
+
+        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+            yield line
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: "Task") -> Text:
+                speed = task.finished_speed or task.speed
+                return Text("" if speed is None else f"{speed:.0f}/s")
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        console = RichConsole(stderr=True, no_color="NO_COLOR" in os.environ)
+        with Progress(*columns, console=console, transient=True, speed_estimate_period=10) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
 
     def ask(self, question: str) -> str:
         """One line from the terminal; an empty answer where there is none to ask."""

@@ -18,13 +18,17 @@ PUBLIC = 0o644
 PRIVATE_DIR = 0o700
 
 
-def create(path: Path, data: bytes = b"", *, mode: int = SECRET) -> None:
-    """A new file, with its mode from its first moment. Raises FileExistsError rather than touch an existing one."""
+def create(path: Path, data: bytes = b"", *, mode: int = SECRET, durable: bool = True) -> None:
+    """A new file, with its mode from its first moment. Raises FileExistsError rather than touch an existing one.
+
+    Not `durable`: the caller makes many so at once (`rename_all`).
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def replace(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
@@ -85,8 +89,24 @@ def _sync_file_system(folder: Path) -> bool:
         os.close(descriptor)
 
 
-def publish_new(source: Path, target: Path) -> None:
-    """Give `source` its name, if nobody has it: raises FileExistsError rather than touch an existing file."""
+def rename_all(moves: Sequence[tuple[Path, Path]], *, over: bool = True) -> None:
+    """Give many files their names: durable before, durable after. Each rename is atomic, all of them are not.
+
+    `over`: what stands at a name is replaced; otherwise FileExistsError is raised rather than touch it.
+    """
+    if not moves:
+        return
+    sync_all([source for source, _ in moves])
+    for source, target in moves:
+        if over:
+            os.replace(source, target)
+        else:
+            _rename_new(source, target)
+    for folder in {target.parent for _, target in moves}:
+        sync_directory(folder)
+
+
+def _rename_new(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except FileExistsError:

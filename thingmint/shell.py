@@ -43,16 +43,18 @@ class Shell:
         keep: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
         redirect: str = "",
+        shielded: bool = False,
     ) -> Finished:
         """Run a command that changes things. `keep` are descriptors the child inherits (a lock).
 
-        `redirect` names the file the caller writes stdout to, for the echo alone. Returns whatever the exit code; see
+        `redirect` names the file the caller writes stdout to, for the echo alone. `shielded`: it is in a process group of
+        its own, so that Ctrl-C lets it finish. Returns whatever the exit code; see
         `check`. Raises ToolError if the program is missing.
         """
         self.echo(argv, cwd=cwd, redirect=redirect)
         if self.dry:
             return Finished(tuple(argv), 0, "", "")
-        return _execute(argv, cwd=cwd, keep=keep, environment=environment)
+        return _execute(argv, cwd=cwd, keep=keep, environment=environment, shielded=shielded)
 
     def read(self, argv: Sequence[str], *, cwd: Path, echo: bool = False) -> Finished:
         """Run a command that changes nothing. Echoed only where the user would type it too (`show`)."""
@@ -111,7 +113,14 @@ def quote(argv: Sequence[str]) -> str:
     return " ".join(word if word and set(word) <= plain else "'" + word.replace("'", "''") + "'" for word in argv)
 
 
-def _execute(argv: Sequence[str], *, cwd: Path, keep: Sequence[int], environment: Mapping[str, str] | None) -> Finished:
+def _execute(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    keep: Sequence[int],
+    environment: Mapping[str, str] | None,
+    shielded: bool = False,
+) -> Finished:
     # Windows knows no inheritable numbers like these: there the lock stays with this process (see files.lock).
     inherited = tuple(keep) if sys.platform != "win32" else ()
     try:
@@ -122,6 +131,8 @@ def _execute(argv: Sequence[str], *, cwd: Path, keep: Sequence[int], environment
             stdin=subprocess.DEVNULL,
             capture_output=True,
             pass_fds=inherited,
+            process_group=0 if shielded and os.name != "nt" else None,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if shielded else 0,
             check=False,
         )
     except FileNotFoundError:

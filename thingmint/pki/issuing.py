@@ -4,7 +4,8 @@ Its exit code 0 is no success: it skips a CSR whose signature is wrong, and on a
 One request or many take the same path; series.py runs these steps side by side.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def issue(
             except CheckError as error:
                 raise explained(CheckError, error.message.rstrip("."), finished) from None
             if bench.hardened and issuer:
-                require_strictly_valid(bench, signer, [one.serial for one in fresh.values()])
+                _require_strictly_valid(bench, signer, fresh)
             known.update((one.serial, one.public_key) for one in fresh.values())
         issued |= fresh
     for request in requests:
@@ -71,10 +72,17 @@ def _issue_dry(
         line = openssl.ca_revoke(cnf=signer.cnf.name, certificate=bench.workspace.from_ca(old), reason="superseded")
         bench.openssl(*line)
     staged = [bench.workspace.stage(request.out, mode=files.PUBLIC) for request in requests]
-    bench.openssl(*_line(bench, signer, requests, terms, staged=staged, end=None))
+    sign_dry(bench, signer, requests, terms, staged=staged)
     for request in requests:
         bench.workspace.publish(request.out)
     return ()
+
+
+def sign_dry(
+    bench: Bench, signer: Signer, requests: Sequence[Request], terms: Terms, *, staged: Sequence[Path] = ()
+) -> None:
+    """Show the line that would sign them."""
+    bench.openssl(*_line(bench, signer, requests, terms, staged=staged, end=None))
 
 
 def already_issued(
@@ -96,7 +104,7 @@ def already_issued(
             require_as_asked(certificate, request, terms, issuer or certificate, hardened=bench.hardened)
             found[request] = certificate
     if found and bench.hardened and issuer:
-        require_strictly_valid(bench, signer, [one.serial for one in found.values()])
+        _require_strictly_valid(bench, signer, found)
     return found
 
 
@@ -109,11 +117,17 @@ def refusals(signer: Signer, keys: Keys, *, freed: Iterable[str] = ()) -> dict[R
     taken = database.valid(request.common_name for request in keys)
     bearers = database.bearers(keys.values())
     refused: dict[Request, InputError] = {}
+    twice = {key for key, count in Counter(keys.values()).items() if count > 1}
     for request, key in keys.items():
         holder = taken.get(request.common_name.casefold())
         bearer = bearers.get(key)
         if holder and holder.serial not in gone:
             refused[request] = _name_is_taken(signer, request, holder)
+        elif key in twice:
+            refused[request] = InputError(
+                f"the key of {request.csr} is another device's as well: a key belongs to one identity.",
+                things_to_try=["move both keys and CSRs away, and run this again: they are made anew"],
+            )
         elif bearer and (bearer.common_name != request.common_name or bearer.status == "R"):
             refused[request] = InputError(
                 f"the key of {request.csr} was certified before, for {bearer.common_name!r} (serial {bearer.serial}"
@@ -121,6 +135,11 @@ def refusals(signer: Signer, keys: Keys, *, freed: Iterable[str] = ()) -> dict[R
                 things_to_try=[f"move the key and {request.csr} away, and run this again: both are made anew"],
             )
     return refused
+
+
+def _require_strictly_valid(bench: Bench, signer: Signer, issued: Mapping[Request, Certificate]) -> None:
+    serials = [one.serial for one in issued.values()]
+    require_strictly_valid(bench.workspace, bench.session.shell, bench.session.settings.pki.openssl, signer, serials)
 
 
 def _name_is_taken(signer: Signer, request: Request, holder: Row) -> InputError:
@@ -155,11 +174,16 @@ def sign(
     issuer: Certificate | None,
     *,
     staged: Sequence[Path] = (),
+    shielded: bool = False,
 ) -> tuple[tuple[Row, ...], Finished]:
-    """In a transaction: openssl's line, and the rows that it added. One request goes into `staged`, many into certs/."""
+    """In a transaction: openssl's line, and the rows that it added. One request goes into `staged`, many into certs/.
+
+    `shielded`: a Ctrl-C of the terminal does not reach openssl.
+    """
     before = signer.index.read_bytes()
     end = _clipped_end(bench, issuer, terms.days)
-    finished = bench.openssl(*_line(bench, signer, requests, terms, staged=staged, end=end))
+    line = _line(bench, signer, requests, terms, staged=staged, end=end)
+    finished = bench.openssl(*line, shielded=shielded)
     try:
         rows = index.added(before, signer.index.read_bytes(), count=len(requests), where=signer.index)
     except OSError as error:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from thingmint import files, openssl
 from thingmint.errors import CheckError
 from thingmint.pki import inspect, profile
-from thingmint.pki.bench import Bench, explained
+from thingmint.pki.bench import explained
 from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.order import Keys, Request, Terms
 from thingmint.pki.signer import Signer
+from thingmint.shell import Shell
+from thingmint.workspace import Workspace
 
 _MOST_PER_VERIFY = 200  # a command line has its limits
 
@@ -69,13 +71,14 @@ def require_as_asked(
         )
 
 
-def require_strictly_valid(bench: Bench, signer: Signer, serials: Sequence[str]) -> None:
+def require_strictly_valid(
+    workspace: Workspace, shell: Shell, program: str, signer: Signer, serials: Sequence[str]
+) -> None:
     """openssl's own verdict, beside the one of require_as_asked: two implementations have to agree."""
-    workspace = bench.workspace
     paths = [workspace.from_ca(signer.certificate_of(serial)) for serial in serials]
     for first in range(0, len(paths), _MOST_PER_VERIFY):
         some = paths[first : first + _MOST_PER_VERIFY]
         line = openssl.verify(issuer=workspace.from_ca(signer.certificate), certificates=some)
-        finished = bench.session.shell.read((bench.session.settings.pki.openssl, *line), cwd=workspace.ca)
+        finished = shell.read((program, *line), cwd=workspace.ca)
         if finished.exit_code:
             raise explained(CheckError, "openssl verify refuses what openssl ca has issued", finished)
