@@ -4,10 +4,11 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from thingmint.console import Console
 from thingmint.errors import ToolError
@@ -43,18 +44,18 @@ class Shell:
         keep: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
         redirect: str = "",
-        shielded: bool = False,
+        batch: bool = False,
     ) -> Finished:
         """Run a command that changes things. `keep` are descriptors the child inherits (a lock).
 
-        `redirect` names the file the caller writes stdout to, for the echo alone. `shielded`: it is in a process group of
-        its own, so that Ctrl-C lets it finish. Returns whatever the exit code; see
+        `redirect` names the file the caller writes stdout to, for the echo alone. `batch`: see
+        `_execute`. Returns whatever the exit code; see
         `check`. Raises ToolError if the program is missing.
         """
         self.echo(argv, cwd=cwd, redirect=redirect)
         if self.dry:
             return Finished(tuple(argv), 0, "", "")
-        return _execute(argv, cwd=cwd, keep=keep, environment=environment, shielded=shielded)
+        return _execute(argv, cwd=cwd, keep=keep, environment=environment, batch=batch)
 
     def read(self, argv: Sequence[str], *, cwd: Path, echo: bool = False) -> Finished:
         """Run a command that changes nothing. Echoed only where the user would type it too (`show`)."""
@@ -119,32 +120,37 @@ def _execute(
     cwd: Path,
     keep: Sequence[int],
     environment: Mapping[str, str] | None,
-    shielded: bool = False,
+    batch: bool = False,
 ) -> Finished:
+    """`batch`: Ctrl-C lets it finish, and its output goes through files, since a pipe would wake us at each line."""
     # Windows knows no inheritable numbers like these: there the lock stays with this process (see files.lock).
     inherited = tuple(keep) if sys.platform != "win32" else ()
-    try:
-        done = subprocess.run(
-            list(argv),
-            cwd=cwd,
-            env={**os.environ, **_ENVIRONMENT, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            pass_fds=inherited,
-            process_group=0 if shielded and os.name != "nt" else None,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if shielded else 0,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ToolError(
-            f"the program {argv[0]!r} was not found.",
-            things_to_try=[f"install {Path(argv[0]).name}, or put it on PATH", "see README, 'What you need'"],
-        ) from None
-    except PermissionError:
-        raise ToolError(f"the program {argv[0]!r} may not be executed.") from None
-    return Finished(
-        tuple(argv),
-        done.returncode,
-        done.stdout.decode("utf-8", errors="replace"),
-        done.stderr.decode("utf-8", errors="replace"),
-    )
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        try:
+            done = subprocess.run(
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **_ENVIRONMENT, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout if batch else subprocess.PIPE,
+                stderr=stderr if batch else subprocess.PIPE,
+                pass_fds=inherited,
+                process_group=0 if batch and os.name != "nt" else None,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if batch else 0,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise ToolError(
+                f"the program {argv[0]!r} was not found.",
+                things_to_try=[f"install {Path(argv[0]).name}, or put it on PATH", "see README, 'What you need'"],
+            ) from None
+        except PermissionError:
+            raise ToolError(f"the program {argv[0]!r} may not be executed.") from None
+        output = (_whole(stdout), _whole(stderr)) if batch else (done.stdout, done.stderr)
+    texts = [data.decode("utf-8", errors="replace") for data in output]
+    return Finished(tuple(argv), done.returncode, *texts)
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

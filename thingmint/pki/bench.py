@@ -28,14 +28,14 @@ class Bench:
     def hardened(self) -> bool:
         return self.session.settings.pki.profile == "hardened"
 
-    def openssl(self, *arguments: str, redirect: str = "", shielded: bool = False) -> Finished:
+    def openssl(self, *arguments: str, redirect: str = "", batch: bool = False) -> Finished:
         """Run one line in ca/. Raises ToolError in plain words if it fails. A success is openssl's claim, no proof."""
         finished = self.session.shell.run(
             (self.session.settings.pki.openssl, *arguments),
             cwd=self.workspace.ca,
             keep=(self.lock,),
             redirect=redirect,
-            shielded=shielded,
+            batch=batch,
         )
         if finished.exit_code:
             raise failed(finished)

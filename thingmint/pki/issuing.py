@@ -174,16 +174,16 @@ def sign(
     issuer: Certificate | None,
     *,
     staged: Sequence[Path] = (),
-    shielded: bool = False,
+    batch: bool = False,
 ) -> tuple[tuple[Row, ...], Finished]:
     """In a transaction: openssl's line, and the rows that it added. One request goes into `staged`, many into certs/.
 
-    `shielded`: a Ctrl-C of the terminal does not reach openssl.
+    `batch`: many, see Shell.run.
     """
     before = signer.index.read_bytes()
     end = _clipped_end(bench, issuer, terms.days)
     line = _line(bench, signer, requests, terms, staged=staged, end=end)
-    finished = bench.openssl(*line, shielded=shielded)
+    finished = bench.openssl(*line, batch=batch)
     try:
         rows = index.added(before, signer.index.read_bytes(), count=len(requests), where=signer.index)
     except OSError as error:

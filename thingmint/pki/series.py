@@ -199,7 +199,7 @@ def _sign_missing(
 ) -> list[Issued]:
     with transaction(locked, job.signer) as known:
         issuing.free_expired(locked, job.signer, missing)
-        rows, finished = issuing.sign(locked, job.signer, list(missing), job.terms, issuer, shielded=True)
+        rows, finished = issuing.sign(locked, job.signer, list(missing), job.terms, issuer, batch=True)
         by_name = {request.common_name: (request, key) for request, key in missing.items()}
         if strangers := [row.subject for row in rows if row.common_name not in by_name]:
             raise explained(
