@@ -15,6 +15,7 @@ from thingmint.errors import ToolError
 
 # openssl's own words are matched by openssl.py: keep the C library's part of them untranslated.
 _ENVIRONMENT = {"LC_ALL": "C"}
+_MOST_WORDS = 40
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,18 @@ def check(finished: Finished, *, what: str, things_to_try: Sequence[str] = ()) -
     """Raises ToolError with command, exit code and output if the process failed."""
     if finished.exit_code:
         raise ToolError(
-            f"{what} failed with exit code {finished.exit_code}:\n  {quote(finished.argv)}",
+            f"{what} failed with exit code {finished.exit_code}:\n  {shown(finished.argv)}",
             detail=finished.stderr or finished.stdout,
             things_to_try=things_to_try,
         )
     return finished
+
+
+def shown(argv: Sequence[str]) -> str:
+    """argv as one line for an error message: a batch's hundreds of files are counted, not listed."""
+    if len(argv) <= _MOST_WORDS:
+        return quote(argv)
+    return f"{quote(argv[:_MOST_WORDS])} … and {len(argv) - _MOST_WORDS} more"
 
 
 def quote(argv: Sequence[str]) -> str:

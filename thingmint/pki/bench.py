@@ -9,7 +9,7 @@ from pathlib import Path
 from thingmint import openssl
 from thingmint.errors import ThingmintError, ToolError
 from thingmint.session import Session
-from thingmint.shell import Finished, Shell, quote
+from thingmint.shell import Finished, Shell, shown
 from thingmint.workspace import Workspace
 
 
@@ -59,7 +59,7 @@ def explained(kind: type[ThingmintError], message: str, finished: Finished) -> T
     """An error of `kind` with the command, openssl's words, and what they mean where that is known."""
     known = openssl.explain(finished.stderr)
     return kind(
-        f"{message}{f': {known.message}' if known else ''}.\n  {quote(finished.argv)}",
+        f"{message}{f': {known.message}' if known else ''}.\n  {shown(finished.argv)}",
         detail=finished.stderr,
         things_to_try=known.things_to_try if known else (),
     )
