@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "idlist": {"errors", "ids"},
     "target": set(),
     "shell": {"console", "errors"},
+    "keyscan": {"keyscan", "console", "errors", "shell"},
     "workspace": {"files", "console", "errors", "ids", "shell"},
     "config": {"errors", "workspace"},
     "session": {"config", "console", "passphrase", "shell", "workspace"},
