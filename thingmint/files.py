@@ -132,18 +132,14 @@ def sync_directory(folder: Path) -> None:
 
 def make_private_directory(folder: Path) -> None:
     """Owner only, parents too. An existing folder keeps its mode."""
-    folder.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+    # On Windows some Pythons take 0700 for an access list of the owner's, and what an elevated prompt makes is owned by
+    # Administrators. There a folder inherits its list, in the end from one that private.py looks after.
+    folder.mkdir(mode=0o777 if os.name == "nt" else PRIVATE_DIR, parents=True, exist_ok=True)
 
 
 def open_to_others(path: Path) -> bool:
     """Whether group or others may read it. Windows answers 0666 for every file: there the folder's ACL counts."""
     return os.name != "nt" and bool(path.stat().st_mode & 0o077)
-
-
-def require_private(folder: Path) -> None:
-    """Take a folder that holds keys away from group and others."""
-    if open_to_others(folder):
-        folder.chmod(PRIVATE_DIR)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,15 @@
 """The only place a process starts: argv lists, never a shell; quoted echo; silent unless it fails."""
 
+import contextlib
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from thingmint.console import Console
 from thingmint.errors import ToolError
@@ -63,6 +64,28 @@ class Shell:
         if echo:
             self.echo(argv, cwd=cwd)
         return _execute(argv, cwd=cwd, keep=(), environment=None)
+
+    @contextlib.contextmanager
+    def stream(self, argv: Sequence[str], *, cwd: Path, stdin: bytes) -> Iterator[BinaryIO]:
+        """A command that changes nothing and says more than memory should hold: its stdout, while it runs.
+
+        What it reads and its stderr are files, since a pipe that nobody empties would stop it. Raises ToolError if it
+        fails.
+        """
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+            given.write(stdin)
+            given.seek(0)
+            with subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **_ENVIRONMENT},
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=said,
+            ) as process:
+                yield cast("BinaryIO", process.stdout)
+            words = _whole(said).decode("utf-8", errors="replace")
+            check(Finished(tuple(argv), process.returncode, "", words), what=argv[0])
 
     def spawn(self, argv: Sequence[str], *, cwd: Path, log: BinaryIO, environment: Mapping[str, str]) -> int:
         """Start a background process in a session of its own, holding none of our descriptors; returns its pid.

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from thingmint import files
+from thingmint import files, private
 from thingmint.console import Console
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import DeviceId
@@ -65,7 +65,7 @@ class Workspace:
             for folder in (self.ca, self.devices):
                 self.make_directory(folder)
                 if not self._shell.dry:
-                    files.require_private(folder)  # a clone's folders are as open as the umask
+                    private.require_private(folder, self._shell)  # a clone's folders are as open as the umask
             if self.root != REPOSITORY and not self._shell.dry:
                 # Keys must not slip into whatever repository surrounds a workspace elsewhere.
                 with contextlib.suppress(FileExistsError):

@@ -102,7 +102,7 @@ def test_another_hub_than_the_configured_one_is_refused(lab: Lab, make_session_i
 
 def test_a_lab_that_cannot_start_shows_the_end_of_its_log(session: Session) -> None:
     folder = LabFolder(session.workspace.lab)
-    folder.make()
+    folder.make(session.shell)
     folder.database.write_bytes(b"this is no database" * 100)
     with pytest.raises(ToolError, match="did not start") as error:
         control.start(session)
@@ -136,7 +136,7 @@ def test_in_front_until_interrupted(session: Session, tmp_path: Path) -> None:
 
 def test_it_ends_when_nothing_happens(tmp_path: Path, session: Session) -> None:
     folder = LabFolder(tmp_path / "lab")
-    folder.make()
+    folder.make(session.shell)
     role = Role.of(session.settings)
     idle = Role(role.subscription_id, role.tenant_id, role.resource_group, role.hub, idle_seconds=0.6)
     records: list[LabRecord] = []

@@ -102,7 +102,7 @@ def start(session: Session) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers."""
     lab = LabFolder(session.workspace.lab)
     wanted = Role.of(session.settings)
-    lab.make()
+    lab.make(session.shell)
 
     def on_wait() -> None:
         session.console.say("waiting for another run that is starting the lab")
@@ -142,7 +142,7 @@ def serve(session: Session, ready: Callable[[RunningLab], None]) -> None:
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    lab.make()
+    lab.make(session.shell)
     run(
         lab,
         Role.of(session.settings),

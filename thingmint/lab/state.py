@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from thingmint import files
+from thingmint import files, private
 from thingmint.config import Settings
 from thingmint.errors import ToolError
+from thingmint.shell import Shell
 
 _LOG_LIMIT = 1_000_000
 _LOG_KEEP = 250_000
@@ -63,11 +64,10 @@ class LabFolder:
         """Held by the lab's process as long as it lives, so that "gone" can be waited for."""
         return self.path / ".life.lock"
 
-    def make(self) -> None:
+    def make(self, shell: Shell) -> None:
         try:
             files.make_private_directory(self.path)
-            if os.name != "nt" and self.path.stat().st_mode & 0o077:
-                self.path.chmod(files.PRIVATE_DIR)  # a checkout made the folder with everybody's rights
+            private.require_private(self.path, shell)  # a checkout made the folder with everybody's rights
         except OSError as error:
             raise ToolError(
                 f"the lab's folder {self.path} cannot be made: {error.strerror}.",
