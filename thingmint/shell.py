@@ -84,12 +84,19 @@ class Shell:
 
     def echo(self, argv: Sequence[str], *, cwd: Path, redirect: str = "") -> None:
         """With -e or --dry, the line as the user would type it, the `cd` first."""
+        self._echo(quote(argv) + (f" > {quote([redirect])}" if redirect else ""), cwd)
+
+    def remark(self, text: str, *, cwd: Path) -> None:
+        """Among the echoed lines, as a comment: what no line did, so that a reader can follow."""
+        self._echo(f"# {text}", cwd)
+
+    def _echo(self, line: str, cwd: Path) -> None:
         if not (self.echoes or self.dry):
             return
         if cwd != self._echoed_cwd:
             self._console.say(f"cd {quote([str(cwd)])}")
             self._echoed_cwd = cwd
-        self._console.say(quote(argv) + (f" > {quote([redirect])}" if redirect else ""))
+        self._console.say(line)
 
 
 def check(finished: Finished, *, what: str, things_to_try: Sequence[str] = ()) -> Finished:
@@ -124,12 +131,14 @@ def _execute(argv: Sequence[str], *, cwd: Path, keep: Sequence[int], environment
             pass_fds=inherited,
             check=False,
         )
-    except FileNotFoundError:
-        raise ToolError(
-            f"the program {argv[0]!r} was not found.",
-            things_to_try=[f"install {Path(argv[0]).name}, or put it on PATH", "see README, 'What you need'"],
-        ) from None
-    except PermissionError:
+    except (FileNotFoundError, PermissionError) as error:
+        if error.filename is not None and Path(error.filename) == cwd:
+            raise  # the program is not to blame: its folder is missing or closed
+        if isinstance(error, FileNotFoundError):
+            raise ToolError(
+                f"the program {argv[0]!r} was not found.",
+                things_to_try=[f"install {Path(argv[0]).name}, or put it on PATH", "see README, 'What you need'"],
+            ) from None
         raise ToolError(f"the program {argv[0]!r} may not be executed.") from None
     return Finished(
         tuple(argv),
