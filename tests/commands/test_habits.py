@@ -29,12 +29,27 @@ def test_echo_shows_the_lines_and_stays_free_of_short_flags(bare: CommandLine) -
         assert all(option.startswith("--") for option in options), name
 
 
+def test_the_last_task_of_a_line_tells_what_to_type_next(bare: CommandLine) -> None:
+    done = bare.ok("rootca", "subca", "device", "--imei", IMEI, "--no-register")
+    assert re.findall(r"^next: .*", done.stderr, re.MULTILINE) == [
+        f"next: invoke device --imei {IMEI} registers it on the hub"
+    ]
+    assert done.stderr.splitlines()[-1].startswith("next: ")
+    failed = bare("rootca", "subca", "device", "--imei", "../x")
+    assert "next:" not in failed.stderr
+    assert "next:" not in bare.ok("rootca", "config").stderr
+
+
+def test_nothing_stays_of_a_lab_that_never_was(bare: CommandLine) -> None:
+    assert "what stays" not in bare.ok("lab-down").stderr
+
+
 def test_ctrl_c_ends_with_130_and_nothing_half_done(bare: CommandLine, tmp_path: Path) -> None:
     slow = tmp_path / "openssl"
     slow.write_text('#!/bin/sh\nif [ "$1" = ca ]; then sleep 20; fi\nexec openssl "$@"\n')
     slow.chmod(0o755)
     process = subprocess.Popen(
-        [INVOKE, "rootca"], cwd=ROOT, env={**bare.environment, "THINGMINT_PKI_OPENSSL": str(slow)},
+        [INVOKE, "lab-up", "rootca"], cwd=ROOT, env={**bare.environment, "THINGMINT_PKI_OPENSSL": str(slow)},
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     snapshot = bare.workspace / "ca/rootca/db/snapshot"
@@ -45,6 +60,7 @@ def test_ctrl_c_ends_with_130_and_nothing_half_done(bare: CommandLine, tmp_path:
     _, talk = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in talk
+    assert "next:" not in talk  # what lab-up had suggested is no advice now
     assert not snapshot.exists()
     bare.ok("rootca")
 

@@ -143,4 +143,7 @@ def _render_cnf(bench: Bench, signer: Signer, plan: Plan) -> None:
         kept: Path = signer.cnf.with_name(signer.cnf.name + ".old")
         bench.session.console.say(f"{signer.cnf.name} is rendered anew; the earlier one is kept as {kept.name}")
         bench.workspace.write(kept, signer.cnf.read_bytes())
+    origin = f"from templates/{plan.template}, with pki.profile {pki.profile} and pki.days {pki.days}"
+    remark = f"{signer.cnf.name}: {origin}; copy it to replay these lines elsewhere"
+    bench.session.shell.remark(remark, cwd=bench.workspace.ca)
     bench.workspace.write(signer.cnf, text)

@@ -58,7 +58,7 @@ def verify(session: Session, *, name: str | None = None, replace: bool = False) 
     session.console.say(
         f"  {hub.target.hub_host} lets in devices of {certificate.common_name!r} until {certificate.not_after:%Y-%m-%d}"
     )
-    session.console.say("next: invoke device --imei ID")
+    session.console.next_step("invoke device --imei ID")
 
 
 def _prove(
@@ -147,4 +147,4 @@ def _tell(session: Session, made: Made, what: str, *, next_task: str) -> None:
             f"  {made.signer.certificate}, until {made.certificate.not_after:%Y-%m-%d}, "
             f"thumbprint {made.certificate.thumbprint}"
         )
-        session.console.say(f"next: {next_task}")
+        session.console.next_step(next_task)
