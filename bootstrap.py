@@ -6,6 +6,7 @@ interrupted run is simply done again, because the stamp is written last.
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -38,6 +39,17 @@ def check_python() -> None:
         )
 
 
+def check_ensurepip() -> None:
+    """Debian and Ubuntu package it apart; venv itself would fail with a traceback."""
+    if importlib.util.find_spec("ensurepip") is None:
+        refuse(
+            f"{sys.executable} has no ensurepip, so it cannot make an environment.\n"
+            "Things to try:\n"
+            "  - Debian, Ubuntu: apt install python3-venv\n"
+            "  - name another interpreter: make setup PYTHON=python3.12"
+        )
+
+
 def fingerprint() -> str:
     """What the environment was made from: the lock, the project's metadata, and this interpreter's version."""
     digest = hashlib.sha256(repr((sys.version_info[:2], str(ROOT))).encode())
@@ -65,13 +77,14 @@ def make() -> None:
     wanted = fingerprint()
     if up_to_date(wanted):
         return
+    check_ensurepip()
     print("making .venv from requirements.lock (some minutes the first time)", file=sys.stderr)
     STAMP.unlink(missing_ok=True)
     # clear: an environment of another Python, or one moved from another folder, is not mended but made anew.
     venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(VENV)
     pip("install", "--require-hashes", "--requirement", "requirements.lock")
     # compat: a plain path entry; the default installs an import hook that every start of Python would pay for.
-    pip("install", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
+    pip("install", "--no-deps", "--no-build-isolation", "--config-settings", "editable_mode=compat", "--editable", ".")
     STAMP.write_text(wanted, encoding="ascii")
 
 
@@ -142,3 +155,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("interrupted: run it again to finish", file=sys.stderr)
         raise SystemExit(130) from None
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:  # a file in the way, a full disk, …
+        refuse(f"the environment cannot be made: {error}")

@@ -1,5 +1,6 @@
 """The verbs of thingmint, a short function each, and the boundary that turns errors into exit codes."""
 
+import atexit
 import functools
 import importlib.util
 import sys
@@ -32,10 +33,12 @@ _YES = "do not ask (a production hub asks all the same)"
 
 @functools.cache
 def _session(echo: bool, dry: bool) -> "Session":
-    """One session for all tasks of a command line."""
+    """One session for all tasks of a command line; when it is over, the last of them tells what to type next."""
     from thingmint.session import open_session
 
-    return open_session(echo=echo, dry=dry)
+    session = open_session(echo=echo, dry=dry)
+    atexit.register(session.console.tell_next_step)
+    return session
 
 
 def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
@@ -47,7 +50,9 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
             from thingmint.errors import INTERRUPTED, ThingmintError, explain_os_error
 
             try:
-                function(_session(context.config.run.echo, context.config.run.dry), *arguments, **options)
+                session = _session(context.config.run.echo, context.config.run.dry)
+                with session.console.one_task():
+                    function(session, *arguments, **options)
             except ThingmintError as error:
                 raise Exit(error.render(), error.exit_code) from None
             except KeyboardInterrupt:

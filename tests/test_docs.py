@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,26 @@ def test_bootstrap_refuses_an_unsupported_python_by_name() -> None:
     assert done.returncode == 2
     assert "Python 3.10" in done.stderr
     assert "3.11, 3.12 and 3.13" in done.stderr
+
+
+def test_bootstrap_explains_what_it_lacks(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "bootstrap.py", tmp_path)
+    program = (
+        "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv = ['bootstrap.py'];"
+        "runpy.run_path('bootstrap.py', run_name='__main__')"
+    )
+    for needed, said in (
+        ((), "requirements.lock"),
+        (("requirements.lock", "pyproject.toml"), "apt install python3-venv"),
+    ):
+        for name in needed:
+            shutil.copy(ROOT / name, tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_the_lock_file_names_no_index() -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -32,6 +32,7 @@ class Console:
     quiet: bool = False
     results: bool = True
     _announced: set[str] = field(default_factory=set)
+    _next_step: str = ""
 
     def announce(self, target: str) -> None:
         if target not in self._announced:
@@ -40,21 +41,39 @@ class Console:
 
     def say(self, text: str = "") -> None:
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            _write(text, sys.stderr)
 
     def warn(self, text: str) -> None:
         self.say(f"warning: {text}")
 
+    def next_step(self, text: str) -> None:
+        """What to type next. Kept until the command line is over: a later task of it makes this stale."""
+        self._next_step = text
+
+    @contextlib.contextmanager
+    def one_task(self) -> Iterator[None]:
+        """A task of the command line: forgets the next step of the one before, and its own if it fails."""
+        self._next_step = ""
+        try:
+            yield
+        except BaseException:
+            self._next_step = ""
+            raise
+
+    def tell_next_step(self) -> None:
+        if self._next_step:
+            self.say(f"next: {self._next_step}")
+
     def result(self, text: str) -> None:
         if self.results:
-            print(text, flush=True)
+            _write(text, sys.stdout)
 
     def result_json(self, value: Any) -> None:
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on a terminal, tab-separated lines elsewhere, so that `cut` and `awk` read them."""
-        if sys.stdout is None or not sys.stdout.isatty():  # None: closed by the caller, as in `>&-`
+        if sys.stdout is None or not sys.stdout.isatty():
             for row in [headings, *rows]:
                 self.result("\t".join(row))
             return
@@ -128,9 +147,17 @@ class Console:
 
     def ask(self, question: str) -> str:
         """One line from the terminal; an empty answer where there is none to ask."""
-        print(question, end=" ", file=sys.stderr, flush=True)
-        try:
-            return input().strip()
-        except EOFError:
+        _write(question, sys.stderr, end=" ")
+        # Not input(): it wants all three streams, and a closed stdout is no reason not to ask.
+        answer = sys.stdin.readline() if sys.stdin and sys.stderr else ""
+        if not answer:
             self.say()
-            return ""
+        return answer.strip()
+
+
+def _write(text: str, stream: TextIO | None, *, end: str = "\n") -> None:
+    """Nothing to a stream that the caller closed (`2>&-`): print would take stdout instead. A character that its
+    encoding lacks (a pipe on Windows, LC_ALL=C) is escaped, where print would raise."""
+    if stream is not None:
+        encoding = stream.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream, flush=True)

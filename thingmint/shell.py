@@ -111,12 +111,19 @@ class Shell:
 
     def echo(self, argv: Sequence[str], *, cwd: Path, redirect: str = "") -> None:
         """With -e or --dry, the line as the user would type it, the `cd` first."""
+        self._echo(quote(argv) + (f" > {quote([redirect])}" if redirect else ""), cwd)
+
+    def remark(self, text: str, *, cwd: Path) -> None:
+        """Among the echoed lines, as a comment: what no line did, so that a reader can follow."""
+        self._echo(f"# {text}", cwd)
+
+    def _echo(self, line: str, cwd: Path) -> None:
         if not (self.echoes or self.dry):
             return
         if cwd != self._echoed_cwd:
             self._console.say(f"cd {quote([str(cwd)])}")
             self._echoed_cwd = cwd
-        self._console.say(quote(argv) + (f" > {quote([redirect])}" if redirect else ""))
+        self._console.say(line)
 
 
 def check(finished: Finished, *, what: str, things_to_try: Sequence[str] = ()) -> Finished:
@@ -170,16 +177,22 @@ def _execute(
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if batch else 0,
                 check=False,
             )
-        except FileNotFoundError:
-            raise ToolError(
-                f"the program {argv[0]!r} was not found.",
-                things_to_try=[f"install {Path(argv[0]).name}, or put it on PATH", "see README, 'What you need'"],
-            ) from None
-        except PermissionError:
-            raise ToolError(f"the program {argv[0]!r} may not be executed.") from None
+        except (FileNotFoundError, PermissionError) as error:
+            if error.filename is not None and Path(error.filename) == cwd:
+                raise  # the program is not to blame: its folder is missing or closed
+            raise _unusable(argv[0], error) from None
         output = (_whole(stdout), _whole(stderr)) if batch else (done.stdout, done.stderr)
     texts = [data.decode("utf-8", errors="replace") for data in output]
     return Finished(tuple(argv), done.returncode, *texts)
+
+
+def _unusable(program: str, error: OSError) -> ToolError:
+    if isinstance(error, PermissionError):
+        return ToolError(f"the program {program!r} may not be executed.")
+    return ToolError(
+        f"the program {program!r} was not found.",
+        things_to_try=[f"install {Path(program).name}, or put it on PATH", "see README, 'What you need'"],
+    )
 
 
 def _whole(file: IO[bytes]) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from thingmint import files, private
 from thingmint.console import Console
-from thingmint.errors import InputError, ToolError
+from thingmint.errors import InputError, cure
 from thingmint.ids import DeviceId
 from thingmint.shell import Shell
 
@@ -72,8 +72,8 @@ class Workspace:
                     files.create(self.root / ".gitignore", b"*\n", mode=files.PUBLIC)
         except OSError as error:
             raise InputError(
-                f"the workspace {self.root} cannot be written: {error.strerror}.",
-                things_to_try=["check its owner and mode", "name another folder in THINGMINT_WORKSPACE"],
+                f"the workspace {self.root} cannot be written: {error.strerror} ({error.filename}).",
+                things_to_try=[cure(error), "name another folder in THINGMINT_WORKSPACE"],
             ) from None
         if not self._shell.dry and not os.access(self.ca, os.W_OK):
             raise InputError(
@@ -153,11 +153,5 @@ class Workspace:
         def on_wait() -> None:
             self._console.say(f"waiting for another run in {self.root} to finish (up to {LOCK_WAIT_SECONDS:.0f} s)")
 
-        try:
-            with files.lock(self.ca / f".{name}.lock", wait_seconds=LOCK_WAIT_SECONDS, on_wait=on_wait) as descriptor:
-                yield descriptor
-        except PermissionError as error:
-            raise ToolError(
-                f"{error.filename} cannot be written: {error.strerror}.",
-                things_to_try=[f"check owner and mode of {self.ca}"],
-            ) from None
+        with files.lock(self.ca / f".{name}.lock", wait_seconds=LOCK_WAIT_SECONDS, on_wait=on_wait) as descriptor:
+            yield descriptor

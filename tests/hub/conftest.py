@@ -1,4 +1,4 @@
-"""A lab and a faulty server for the hub's tests, shared by a module; and no proxy of the developer's."""
+"""For the hub's tests: a lab, or a server that answers as planned, shared by a module; no proxy of the developer's."""
 
 from collections.abc import Iterator
 from pathlib import Path

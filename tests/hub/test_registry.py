@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.hub.clients import KINDS, open_kind
+from tests.hub.clients import KINDS, Credential, open_kind
+from tests.hub.faults import FaultServer, Plan
 from thingmint.errors import HubError, InputError
 from thingmint.hub import identity, registry_rest
 from thingmint.hub.credentials import open_credential
@@ -79,6 +80,19 @@ def test_lists_come_page_by_page(devices: Registry, monkeypatch: pytest.MonkeyPa
     assert names <= {one.device_id for one in devices.list()}
     for name in names:
         devices.delete(name)
+
+
+@pytest.mark.parametrize("client", ["sdk", "rest"])
+def test_pages_are_followed_to_the_end(client: str, server: FaultServer, azure: Target) -> None:
+    twins = [{"deviceId": f"d{number}", "authenticationType": "certificateAuthority"} for number in range(3)]
+    last = Plan(200, twins[2:], headers={"x-ms-item-type": "Twin"})
+    server.plan = Plan(
+        200, twins[:2], headers={"x-ms-item-type": "Twin", "x-ms-continuation": "next"}, times=1, then=last
+    )
+    devices = open_kind(client, azure, Credential())
+    assert [one.device_id for one in devices.list()] == ["d0", "d1", "d2"]
+    assert len(server.requests) == 2
+    devices.close()
 
 
 def test_the_hubs_clock(devices: Registry) -> None:

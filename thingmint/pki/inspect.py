@@ -147,7 +147,7 @@ def read_key(path: Path) -> "CertificateIssuerPrivateKeyTypes":
 
 def require_private(path: Path) -> None:
     """Raises InputError where others than the owner may read this key: it may have been read already."""
-    if files.open_to_others(path):
+    if path.is_file() and files.open_to_others(path):  # of anything else, the reader says what it is
         raise InputError(
             f"the private key {path} may be read by others (mode {path.stat().st_mode & 0o777:o}).",
             things_to_try=[f"if nobody has: chmod 600 {path}", "if somebody may have: replace it"],

@@ -62,7 +62,8 @@ def device(
             f"thumbprint {made.certificate.thumbprint}"
         )
         session.console.say(f"  key: {made.files.key} (keep it private) · chain: {made.files.chain.name}")
-        session.console.say(f"next: invoke connect --imei {chosen}")
+        registers = f"invoke device --imei {chosen} registers it on the hub"
+        session.console.next_step(f"invoke connect --imei {chosen}" if register else registers)
     return made
 
 
@@ -101,7 +102,7 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
         session.console.say(
             f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate stays valid"
         )
-        session.console.say(f"next: invoke device --imei {chosen} registers it again")
+        session.console.next_step(f"invoke device --imei {chosen} registers it again")
 
 
 def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:

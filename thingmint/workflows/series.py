@@ -66,7 +66,7 @@ def devices(
             detail=_list([*(f"line {one.number}: {one.text}: {one.problem}" for one in found.bad), *run.problems()]),
             things_to_try=["mend what is named above, then run the same line again: what is done is left alone"],
         )
-    session.console.say("next: invoke connect --imei ID")
+    session.console.next_step("invoke connect --imei ID")
 
 
 class _Run:
