@@ -41,7 +41,9 @@ def test_deleting_asks_says_what_stays_and_can_be_undone(made: CommandLine) -> N
     assert "unchanged" in made.ok("device-delete", "--imei", IMEI, "--yes").stderr
     made.ok("device", "--imei", IMEI, "connect", "--imei", IMEI)
     made.ok("ca-delete", "--name", "cert-0xacc5-subca", "--yes")
-    assert made("connect", "--imei", IMEI).returncode == 5
+    refused = made("connect", "--imei", IMEI)
+    assert refused.returncode == 2
+    assert "invoke verify\n" in refused.stderr
     made.ok("verify", "connect", "--imei", IMEI)
 
 

@@ -4,12 +4,14 @@ import json
 import random
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import identity
+from thingmint.pki import family, identity
 from thingmint.pki.identity import DeviceFiles
+from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
 from thingmint.workflows import targets
 
@@ -25,18 +27,19 @@ def connect(session: Session, *, imei: str | None) -> str:
     chosen = DeviceId.parse(imei)
     if targets.dry(session, f"connect as {chosen}, send telemetry and read the registry"):
         return ""
-    identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
+    certificate = identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
     hub = targets.open_hub(session)
     if hub.registry.get(chosen.text) is None:
         raise InputError(
             f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
             things_to_try=[f"register it: invoke device --imei {chosen}"],
         )
+    shown = _what_the_hub_needs(session, hub, chosen, certificate)
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
     heard_before = _last_heard(hub, chosen)
     # The hub's clock, not ours: this machine's may be off. Its Date header has whole seconds.
     started = hub.registry.server_time().replace(microsecond=0)
-    _send(session, hub, chosen, body)
+    _send(session, hub, chosen, shown, body)
     moment = _require_heard(session, hub, chosen, since=started)
     if hub.lab:
         stored = [one.body for one in hub.lab.telemetry(chosen.text, after=heard_before)]
@@ -50,12 +53,47 @@ def connect(session: Session, *, imei: str | None) -> str:
     return body
 
 
-def _send(session: Session, hub: "Hub", chosen: DeviceId, body: str) -> None:
+def _what_the_hub_needs(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
+    """The leaf alone where the hub's anchor is its direct issuer, else the chain; the chain where we may not ask.
+
+    Raises InputError where no authority above the device is verified on the hub: it would hang up without a reason.
+    """
+    own = DeviceFiles.of(session.workspace, chosen)
+    anchors = _anchors(hub)
+    if anchors is None:
+        return own.chain
+    above = family.above(session.workspace, certificate)
+    if not any(one.thumbprint in anchors for one in above):
+        issuer = identity.signer_of(session.workspace, chosen, None).name
+        raise InputError(
+            f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it.",
+            detail="\n".join(f"{one.common_name}  {one.thumbprint}" for one in above),
+            things_to_try=[
+                f"verify one: invoke verify{'' if issuer == family.DEFAULT.text else f' --ca {issuer}'}",
+                "see what the hub has: invoke cas",
+            ],
+        )
+    return own.certificate if above[0].thumbprint in anchors else own.chain
+
+
+def _anchors(hub: "Hub") -> set[str] | None:
+    """The thumbprints of the hub's verified authorities; None where whoever is signed in may not list them."""
+    if hub.target.connection_string:
+        return None
+    try:
+        return {one.thumbprint for one in hub.certificates.list() if one.verified}
+    except HubError as refusal:
+        if refusal.status in {401, 403}:
+            return None
+        raise
+
+
+def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str) -> None:
     from thingmint import device
 
     own = DeviceFiles.of(session.workspace, chosen)
-    session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:8883 with {own.chain.name}")
-    device.send_telemetry(hub.target, chosen.text, certificate_chain=own.chain, key=own.key, body=body)
+    session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:8883 with {shown.name}")
+    device.send_telemetry(hub.target, chosen.text, certificate_chain=shown, key=own.key, body=body)
 
 
 def _last_heard(hub: "Hub", chosen: DeviceId) -> int:
