@@ -21,6 +21,48 @@ _NEWKEY: Final = {
     "ec:P-256": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
 }
 KEY_SPECS: Final = tuple(_NEWKEY)
+_GENPKEY: Final = {
+    "rsa:2048": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+    "ec:P-256": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"),
+}
+
+
+KEY_VARIABLE: Final = "CA_PASSPHRASE"
+"""The environment variable of an openssl child that holds a CA key's passphrase, or a token's PIN. Never in argv."""
+
+
+ENCRYPT: Final = ("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-iter", "600000")
+"""A key file encrypted: OWASP's figure for PBKDF2-HMAC-SHA256, 0.15 s for each use of the key, and for each guess."""
+
+
+def key_arguments(*, encrypted: bool, token: bool) -> tuple[str, ...]:
+    """What a line says of an authority's key, for `req` and `ca` alike. A token's URI stands beside it."""
+    engine = ("-engine", "pkcs11", "-keyform", "engine") if token else ()
+    return (*engine, *(("-passin", f"env:{KEY_VARIABLE}") if encrypted or token else ()))
+
+
+def with_key(line: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
+    """A `ca` or `req` line with these right after its `-config FILE`, since -infiles has to come last."""
+    return (*line[:3], *arguments, *line[3:])
+
+
+def public_key_of_token(uri: str) -> tuple[str, ...]:
+    """The public half of a token's key, on stdout: it proves the PIN before anything is changed."""
+    return (
+        *("pkey", "-engine", "pkcs11", "-inform", "engine", "-in", uri),
+        *("-passin", f"env:{KEY_VARIABLE}", "-pubout"),
+    )
+
+
+def genpkey(*, key_spec: str, out: str) -> tuple[str, ...]:
+    """An encrypted key: `req -newkey` would use 3DES, and accept an empty passphrase."""
+    return ("genpkey", "-aes256", "-pass", f"env:{KEY_VARIABLE}", *_GENPKEY[key_spec], "-out", out)
+
+
+def stretch(*, key: str, out: str) -> tuple[str, ...]:
+    """The same key, encrypted anew: genpkey cannot do more than 2048 rounds of PBKDF2, 3 ms for each guess of a thief."""
+    variable = f"env:{KEY_VARIABLE}"
+    return (*ENCRYPT, "-in", key, "-passin", variable, "-out", out, "-passout", variable)
 
 
 def rand_serial() -> tuple[str, ...]:
@@ -48,7 +90,7 @@ def req_new_key(
 
 
 def req_existing_key(*, cnf: str, key: str, out: str, common_name: str, extensions: Sequence[str]) -> tuple[str, ...]:
-    """A CSR for a key that is there already: an earlier run was cut off between the two."""
+    """A CSR for a key that is there already: by a cut-off run, by genpkey, or on a token."""
     return ("req", "-config", cnf, "-new", "-key", key, "-out", out, *_subject(common_name, extensions))
 
 
@@ -143,6 +185,66 @@ class Explanation:
     things_to_try: tuple[str, ...] = ()
 
 
+# Of the pkcs11 engine (libp11 0.4) and the tokens behind it. After most of them openssl crashes: the text is all there is.
+_TOKEN: Final[tuple[tuple[str, Explanation], ...]] = (
+    (
+        r"PIN locked",
+        Explanation("the token's PIN is locked", ("unlock it with the token's own tools (its SO PIN or PUK)",)),
+    ),
+    (
+        r"PIN incorrect|PIN invalid|Invalid PIN length",
+        Explanation(
+            "the PIN is wrong",
+            (
+                "it was tried once, and nothing was changed; be sure of the next: after some, often three, a token locks",
+            ),
+        ),
+    ),
+    (r"PIN expired", Explanation("the token's PIN has expired", ("set a new one with the token's own tools",))),
+    (
+        r'Invalid engine "pkcs11"',
+        Explanation(
+            "openssl has no engine for tokens (pkcs11)",
+            ("Debian, Ubuntu: apt install libengine-pkcs11-openssl", "macOS: brew install libp11"),
+        ),
+    ),
+    (
+        r"[Uu]nknown option:? -?(engine|keyform)",
+        Explanation(
+            "this openssl was built without engines, and cannot use a token",
+            ("use one with engines (Debian, Ubuntu, Homebrew): set pki.openssl",),
+        ),
+    ),
+    (
+        r"Unable to load module",
+        Explanation(
+            "the token's PKCS#11 module cannot be loaded",
+            ("set PKCS11_MODULE_PATH to the module that came with the token, or unset it to use p11-kit's",),
+        ),
+    ),
+    (
+        r"Failed to enumerate slots|No tokens found|No PKCS#11 token present|No matching initialized token",
+        Explanation(
+            "there is no such token",
+            (
+                "plug it in; p11tool --list-tokens shows those that are there",
+                "set PKCS11_MODULE_PATH to the module that came with it",
+            ),
+        ),
+    ),
+    (
+        r"Multiple matching slots",
+        Explanation("more than one token fits the URI", ("add serial=… to the URI",)),
+    ),
+    (
+        r"The private key was not found at: pkcs11:",
+        Explanation(
+            "the token holds no such private key",
+            ("p11tool --login --list-all-privkeys shows those that are there",),
+        ),
+    ),
+)
+
 # (regular expression, explanation), the specific before the general; texts of OpenSSL 3.0.
 _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
     (
@@ -170,6 +272,7 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
         r"CA certificate and CA private key do not match",
         Explanation("the authority's key does not belong to its certificate", ("restore the key that made it",)),
     ),
+    *_TOKEN,
     (
         r"Could not read CA private key|bad decrypt|maybe wrong password",
         Explanation("the authority's private key cannot be read", ("a wrong passphrase, or a damaged file",)),

@@ -54,11 +54,18 @@ class Shell:
             return Finished(tuple(argv), 0, "", "")
         return _execute(argv, cwd=cwd, keep=keep, environment=environment)
 
-    def read(self, argv: Sequence[str], *, cwd: Path, echo: bool = False) -> Finished:
+    def read(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        echo: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
         """Run a command that changes nothing. Echoed only where the user would type it too (`show`)."""
         if echo:
             self.echo(argv, cwd=cwd)
-        return _execute(argv, cwd=cwd, keep=(), environment=None)
+        return _execute(argv, cwd=cwd, keep=(), environment=environment)
 
     def spawn(self, argv: Sequence[str], *, cwd: Path, log: BinaryIO, environment: Mapping[str, str]) -> int:
         """Start a background process in a session of its own, holding none of our descriptors; returns its pid.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError, InputError, ThingmintError
-from thingmint.pki import index, inspect, profile
+from thingmint.pki import access, index, inspect, profile
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Database
 from thingmint.pki.index import Row
@@ -44,6 +44,7 @@ def issue(
         problems = refusals(signer, missing, terms, freed=set(freed.values()))
         if problems:
             raise next(iter(problems.values()))
+        access.unlock(bench.session, signer)  # asked before anything is changed
         staged = {request: bench.workspace.stage(request.out, mode=files.PUBLIC) for request in missing}
         with transaction(bench, signer):
             for old, serial in freed.items():
@@ -71,9 +72,9 @@ def _issue_dry(
 ) -> tuple[Certificate, ...]:
     for old in superseded:
         line = openssl.ca_revoke(cnf=signer.cnf.name, certificate=bench.workspace.from_ca(old), reason="superseded")
-        bench.openssl(*line)
+        access.ca(bench, signer, line)
     staged = [bench.workspace.stage(request.out, mode=files.PUBLIC) for request in requests]
-    bench.openssl(*_line(bench, signer, requests, terms, staged=staged, end=None))
+    access.ca(bench, signer, _line(bench, signer, requests, terms, staged=staged, end=None))
     for request in requests:
         bench.workspace.publish(request.out)
     return ()
@@ -147,7 +148,7 @@ def free_expired(bench: Bench, signer: Signer, requests: Iterable[Request]) -> N
         row.status == "V" and row.expired and row.common_name.casefold() in names for row in index.read(signer.index)
     ):
         before = {row.serial for row in index.read(signer.index)}
-        finished = bench.openssl(*openssl.ca_updatedb(cnf=signer.cnf.name))
+        finished = access.ca(bench, signer, openssl.ca_updatedb(cnf=signer.cnf.name))
         if before != {row.serial for row in index.read(signer.index)}:
             raise explained(CheckError, "openssl lost rows of its database", finished)
 
@@ -164,7 +165,7 @@ def sign(
     """In a transaction: openssl's line, and the rows that it added. One request goes into `staged`, many into certs/."""
     before = signer.index.read_bytes()
     end = _clipped_end(bench, issuer, terms.days)
-    finished = bench.openssl(*_line(bench, signer, requests, terms, staged=staged, end=end))
+    finished = access.ca(bench, signer, _line(bench, signer, requests, terms, staged=staged, end=end))
     try:
         rows = index.added(before, signer.index.read_bytes(), count=len(requests), where=signer.index)
     except OSError as error:

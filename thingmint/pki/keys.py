@@ -7,6 +7,7 @@ from thingmint import files, openssl
 from thingmint.errors import InputError
 from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
+from thingmint.pki.inspect import SigningRequest
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,14 @@ def make(bench: Bench, *, key: Path, csr: Path, spec: KeyWish, request: RequestW
     if bench.session.dry:
         return
     _require_pair(key, csr)
-    found = inspect.read_request(csr).key
-    if spec.asked is not None and spec.asked != found:
+    require_spec(spec, str(key), inspect.read_request(csr))
+
+
+def require_spec(spec: KeyWish, where: str, csr: SigningRequest) -> None:
+    """Raises InputError where the key that exists is of another kind than asked for."""
+    if spec.asked is not None and spec.asked != csr.key:
         raise InputError(
-            f"{key} exists as {found!r}, and --key {spec.asked!r} asks for another.",
+            f"{where} exists as {csr.key!r}, and --key {spec.asked!r} asks for another.",
             things_to_try=["leave --key out to use the key that exists"],
         )
 
