@@ -124,12 +124,13 @@ def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
         if own.db.is_dir():
             _render_cnf(bench, plan)
         return Made(own, certificate, new=False)
-    _lay_out(bench, plan)
     if plan.parent:
         _require_free_name(bench, plan)
         if not bench.session.dry:
             plan.parent.able_to_sign()
             access.unlock(bench.session, plan.parent)  # before a key is made that nobody could sign
+    cakeys.require_possible(bench, own, wish)
+    _lay_out(bench, plan)
     # the article's root line says `req -new -newkey`, the others `req -newkey`
     asked = keys.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None)
     cakeys.make(bench, own, wish, asked)

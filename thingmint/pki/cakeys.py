@@ -12,10 +12,9 @@ from thingmint.shell import quote
 
 
 def make(bench: Bench, signer: Signer, wish: Wish, request: RequestWish) -> None:
-    """Make what is missing, as `keys.make` does. Raises InputError where what exists contradicts the wish."""
+    """Make what is missing, as `keys.make` does, once it is `require_possible`."""
     workspace = bench.workspace
     spec = KeyWish(wish.key, bench.session.settings.pki.key)
-    require_agreement(signer, wish)
     if wish.token:
         adopt(bench, signer, wish)
     elif wish.encrypt and not workspace.exists(signer.key) and not workspace.exists(signer.csr):
@@ -28,6 +27,13 @@ def make(bench: Bench, signer: Signer, wish: Wish, request: RequestWish) -> None
         _request(bench, signer, reach, request)
     if not bench.session.dry:
         keys.require_spec(spec, str(reach.token or signer.key), inspect.read_request(signer.csr))
+
+
+def require_possible(bench: Bench, signer: Signer, wish: Wish) -> None:
+    """What `make` would refuse, asked before there is anything of the authority."""
+    require_agreement(signer, wish)
+    if wish.token and not bench.session.dry:
+        access.unlock_token(bench.session, signer, wish.token)
 
 
 def require_agreement(signer: Signer, wish: Wish) -> None:
