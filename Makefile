@@ -20,11 +20,12 @@ test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-lint: ## ruff and mypy
+lint: ## ruff and mypy; and no private key is tracked by git
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m thingmint.keyscan
 
 bench: ## the benchmarks, with their goals
 	@$(PYTHON) bootstrap.py --quiet

@@ -6,6 +6,7 @@ interrupted run is simply done again, because the stamp is written last.
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -38,6 +39,17 @@ def check_python() -> None:
         )
 
 
+def check_ensurepip() -> None:
+    """Debian and Ubuntu package it apart; venv itself would fail with a traceback."""
+    if importlib.util.find_spec("ensurepip") is None:
+        refuse(
+            f"{sys.executable} has no ensurepip, so it cannot make an environment.\n"
+            "Things to try:\n"
+            "  - Debian, Ubuntu: apt install python3-venv\n"
+            "  - name another interpreter: make setup PYTHON=python3.12"
+        )
+
+
 def fingerprint() -> str:
     """What the environment was made from: the lock, the project's metadata, and this interpreter's version."""
     digest = hashlib.sha256(repr((sys.version_info[:2], str(ROOT))).encode())
@@ -65,14 +77,40 @@ def make() -> None:
     wanted = fingerprint()
     if up_to_date(wanted):
         return
+    check_ensurepip()
     print("making .venv from requirements.lock (some minutes the first time)", file=sys.stderr)
     STAMP.unlink(missing_ok=True)
     # clear: an environment of another Python, or one moved from another folder, is not mended but made anew.
     venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(VENV)
     pip("install", "--require-hashes", "--requirement", "requirements.lock")
     # compat: a plain path entry; the default installs an import hook that every start of Python would pay for.
-    pip("install", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
+    pip("install", "--no-deps", "--no-build-isolation", "--config-settings", "editable_mode=compat", "--editable", ".")
     STAMP.write_text(wanted, encoding="ascii")
+
+
+def turn_on_the_hook() -> None:
+    """Let git scan each commit for private keys, unless somebody chose other hooks; said once, when it is done.
+
+    In a clone's main folder only: its worktrees share the configuration, and the relative path means each one's own
+    .githooks. Without git, or where git refuses, the environment is all there is to make.
+    """
+    if not (ROOT / ".git").is_dir() or not (ROOT / ".githooks/pre-commit").is_file():
+        return
+    if any(hook.suffix != ".sample" for hook in (ROOT / ".git/hooks").glob("*")):
+        return
+    # This clone's configuration, also from within another one's hook, where GIT_DIR points elsewhere.
+    config = ["git", f"--git-dir={ROOT / '.git'}", "config"]
+    with contextlib.suppress(OSError):
+        chosen = subprocess.run([*config, "--get", "core.hooksPath"], cwd=ROOT, check=False, capture_output=True)
+        if chosen.returncode != 1:  # 0: chosen, perhaps for all of this user's clones; others: git's own trouble
+            return
+        done = subprocess.run([*config, "core.hooksPath", ".githooks"], cwd=ROOT, check=False, capture_output=True)
+        if not done.returncode:
+            print(
+                "git scans each commit for private keys from now on: core.hooksPath is .githooks\n"
+                "(hooks of your own instead: git config core.hooksPath .git/hooks)",
+                file=sys.stderr,
+            )
 
 
 @contextlib.contextmanager
@@ -106,6 +144,7 @@ def main() -> None:
     check_python()
     with one_at_a_time():
         make()
+    turn_on_the_hook()
     if "--quiet" not in sys.argv[1:]:
         say_how_to_activate()
 
@@ -116,3 +155,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("interrupted: run it again to finish", file=sys.stderr)
         raise SystemExit(130) from None
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:  # a file in the way, a full disk, …
+        refuse(f"the environment cannot be made: {error}")

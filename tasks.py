@@ -1,5 +1,6 @@
 """The verbs of thingmint, a short function each, and the boundary that turns errors into exit codes."""
 
+import atexit
 import functools
 import importlib.util
 import sys
@@ -34,10 +35,12 @@ _YES = "do not ask (a production hub asks all the same)"
 
 @functools.cache
 def _session(echo: bool, dry: bool) -> "Session":
-    """One session for all tasks of a command line."""
+    """One session for all tasks of a command line; when it is over, the last of them tells what to type next."""
     from thingmint.session import open_session
 
-    return open_session(echo=echo, dry=dry)
+    session = open_session(echo=echo, dry=dry)
+    atexit.register(session.console.tell_next_step)
+    return session
 
 
 def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
@@ -49,7 +52,9 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
             from thingmint.errors import INTERRUPTED, ThingmintError, explain_os_error
 
             try:
-                function(_session(context.config.run.echo, context.config.run.dry), *arguments, **options)
+                session = _session(context.config.run.echo, context.config.run.dry)
+                with session.console.one_task():
+                    function(session, *arguments, **options)
             except ThingmintError as error:
                 raise Exit(error.render(), error.exit_code) from None
             except KeyboardInterrupt:
@@ -121,6 +126,7 @@ def verify(session: "Session", ca: str | None = None, name: str | None = None, r
 
 @verb(
     imei=_IMEI,
+    imei_file="many devices: a file with one id a line, or CSV with a column imei; - reads standard input",
     ca=_CA,
     key=_KEY,
     days=_DAYS,
@@ -130,15 +136,20 @@ def verify(session: "Session", ca: str | None = None, name: str | None = None, r
 def device(
     session: "Session",
     imei: str | None = None,
+    imei_file: str | None = None,
     ca: str | None = None,
     key: str | None = None,
     days: str | None = None,
     renew: bool = False,
     no_register: bool = False,
 ) -> None:
-    """Register a device on the hub and make its key, CSR, certificate and chain."""
-    from thingmint.workflows import devices
+    """Register a device, or many, on the hub and make key, CSR, certificate and chain."""
+    from thingmint.workflows import devices, options, series
 
+    if imei_file is not None:
+        options.require_alone("--imei-file", imei=imei, renew=renew)
+        series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=not no_register)
+        return
     devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=not no_register)
 
 

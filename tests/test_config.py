@@ -76,6 +76,7 @@ def test_both_files_have_the_same_keys() -> None:
         ("azure", "hub", '"{{7*7}}"', "azure.hub"),
         ("azure", "resource_group", '"a b"', "azure.resource_group"),
         ("azure", "subscription_id", "1234", "quote it"),
+        ("azure", "subscription_id", "null", "azure.subscription_id"),
     ],
 )
 def test_a_slip_is_named_with_file_key_and_cure(tmp_path: Path, section: str, key: str, value: str, said: str) -> None:
@@ -83,9 +84,18 @@ def test_a_slip_is_named_with_file_key_and_cure(tmp_path: Path, section: str, ke
         load_text(tmp_path, changed(section, key, value))
     text = caught.value.render()
     assert "mine.yaml" in text
-    assert f"{section}.{key}" in text
+    assert [line.split(":")[0] for line in caught.value.detail.splitlines()] == [f"{section}.{key}"]
     assert said in text
     assert "Things to try" in text
+
+
+@pytest.mark.parametrize("released", [LAB, AZURE])
+def test_a_missing_key_names_the_released_file_that_shows_it(tmp_path: Path, released: Path) -> None:
+    text = released.read_text(encoding="utf-8").replace("  idle_minutes: 30", "")
+    with pytest.raises(ConfigError) as caught:
+        load_text(tmp_path, text, THINGMINT_AZURE_SUBSCRIPTION_ID="12345678-89ab-cdef-0123-456789abcdef")
+    assert caught.value.detail == "lab.idle_minutes: is missing"
+    assert f"config/{released.name} as released" in caught.value.render()
 
 
 @pytest.mark.parametrize(

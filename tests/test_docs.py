@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -115,9 +116,25 @@ def test_bootstrap_refuses_an_unsupported_python_by_name() -> None:
     assert "3.11, 3.12 and 3.13" in done.stderr
 
 
-def test_no_private_key_and_no_index_address_is_tracked() -> None:
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        text = (ROOT / name).read_text(encoding="utf-8", errors="replace")
-        assert not re.search(r"^-----BEGIN (\w+ )?PRIVATE KEY-----", text, re.MULTILINE), name
+def test_bootstrap_explains_what_it_lacks(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "bootstrap.py", tmp_path)
+    program = (
+        "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv = ['bootstrap.py'];"
+        "runpy.run_path('bootstrap.py', run_name='__main__')"
+    )
+    for needed, said in (
+        ((), "requirements.lock"),
+        (("requirements.lock", "pyproject.toml"), "apt install python3-venv"),
+    ):
+        for name in needed:
+            shutil.copy(ROOT / name, tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_lock_file_names_no_index() -> None:
     assert "http" not in (ROOT / "requirements.lock").read_text(encoding="ascii")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.conftest import MakeSession
 from thingmint import files
 from thingmint.console import Console
-from thingmint.errors import InputError, ToolError
+from thingmint.errors import InputError, ToolError, explain_os_error
 from thingmint.shell import Shell, check, quote
 
 
@@ -88,6 +89,64 @@ def test_a_missing_program_is_no_traceback(tmp_path: Path) -> None:
         Shell(Console()).run(["no-such-tool"], cwd=tmp_path)
 
 
+def test_a_stream_is_fed_and_read_at_once_and_its_failure_is_told(tmp_path: Path) -> None:
+    shell, much = Shell(Console()), b"0123456789abcdef" * 100_000
+    with shell.stream(["cat"], cwd=tmp_path, stdin=much) as output:  # more than any pipe holds, both ways
+        assert output.read() == much
+    with (
+        pytest.raises(ToolError, match="exit code 3") as caught,
+        shell.stream(["sh", "-c", "echo some; echo why >&2; exit 3"], cwd=tmp_path, stdin=b"") as output,
+    ):
+        assert output.read() == b"some\n"
+    assert caught.value.detail == "why\n"
+
+
+def test_a_program_is_not_blamed_for_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="gone"):
+        Shell(Console()).read(["echo", "hi"], cwd=tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "place", "said"),
+    [
+        (lambda folder: files.replace(folder / "full", b"x"), "full", "move it away"),
+        (lambda folder: (folder / "file").mkdir(), "file", "move it away"),
+        (lambda folder: (folder / "file" / "below").mkdir(), "file/below", "move it away"),
+        (lambda folder: (folder / "full").rmdir(), "full", "move it away"),
+        (lambda folder: (folder / "gone").read_bytes(), "gone", "bring back"),
+    ],
+    ids=[
+        "a-folder-in-a-files-place",
+        "a-file-in-a-folders-place",
+        "a-file-on-the-way",
+        "not-empty",
+        "missing",
+    ],
+)
+def test_what_the_system_refused_is_named_with_a_cure(
+    tmp_path: Path, attempt: Callable[[Path], object], place: str, said: str
+) -> None:
+    (tmp_path / "full" / "inside").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as caught:
+        attempt(tmp_path)
+    (thing,) = explain_os_error(caught.value).things_to_try
+    assert said in thing
+    assert str(tmp_path / place) in thing
+
+
+def test_a_closed_path_wants_its_owner() -> None:
+    (thing,) = explain_os_error(PermissionError(13, "Permission denied", "/some/where")).things_to_try
+    assert thing == "check owner and mode of /some/where"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a full device to write to")
+def test_a_full_disk_wants_space() -> None:
+    with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123
+        full.write(b"x")
+    assert explain_os_error(caught.value).things_to_try == ("free some space",)
+
+
 def test_a_background_process_holds_none_of_our_descriptors(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from thingmint.shell import Shell; from thingmint.console import Console; "
@@ -117,3 +176,8 @@ def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path, make_sessio
     session = make_session_in(tmp_path / "file" / "ws")
     with pytest.raises(InputError, match="cannot be written"):
         session.workspace.prepare()
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "devices").touch()
+    with pytest.raises(InputError, match="devices") as caught:
+        make_session_in(tmp_path / "ws").workspace.prepare()
+    assert "move it away" in caught.value.render()

@@ -7,8 +7,10 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> device   the device's own side: X.509, MQTT, telemetry
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server)
 
-    all of them   -> session (config, workspace, shell, console), target, ids, files, errors
+    all of them   -> session (config, workspace, shell, console), target, ids, private, files, errors
     pki           -> openssl (argv and words) -> nothing; processes start in shell alone
+
+Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked.
 
 The lab imports nothing of hub/: it is reached over the network, so that Azure and the lab run the same client code.
 """

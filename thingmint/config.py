@@ -127,7 +127,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Loaded:
     try:
         return Loaded(Settings.model_validate(values), file, overrides)
     except ValidationError as error:
-        raise _explain(error, file, overrides) from None
+        released = "azure.yaml" if values.get("target") == "azure" else DEFAULT_FILE.name
+        raise _explain(error, file, overrides, released=released) from None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -139,7 +140,8 @@ def _read(file: Path) -> dict[str, Any]:
             things_to_try=["set THINGMINT_CONFIG to a file that does", "unset it to use config/lab.yaml"],
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the configuration file {file} cannot be read: {error}.") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"the configuration file {file} cannot be read: {why}.") from None
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -199,15 +201,16 @@ def _from_environment(text: str, path: tuple[str, ...]) -> object:
 
 def _expand_names(values: dict[str, Any]) -> None:
     azure = values.get("azure")
-    if isinstance(azure, dict) and isinstance(azure.get("subscription_id"), str):
-        # A placeholder still in its place is one mistake: don't report the names made from it as four more.
-        first_four = azure["subscription_id"][:4] if re.match(r"[0-9a-fA-F]{4}", azure["subscription_id"]) else "0000"
+    if isinstance(azure, dict):
+        # An id that is none (a placeholder, a number, nothing) is one mistake: its names are not reported as four more.
+        begins = re.match(r"[0-9a-fA-F]{4}", str(azure.get("subscription_id")))
+        first_four = begins[0] if begins else "0000"
         for key in ("resource_group", "hub", "provisioning_service", "certificate"):
             if isinstance(azure.get(key), str):
                 azure[key] = azure[key].replace("{4}", first_four)
 
 
-def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str]) -> ConfigError:
+def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str], *, released: str) -> ConfigError:
     lines = []
     cures: dict[str, None] = {}  # ordered, each once
     for problem in error.errors():
@@ -216,7 +219,7 @@ def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str]) -
         given, kind = problem["input"], problem["type"]
         if kind == "missing":
             lines.append(f"{where}: is missing")
-            cures[f"add `{path.rpartition('.')[2]}:`; config/{file.name} as released shows every key"] = None
+            cures[f"add `{path.rpartition('.')[2]}:`; config/{released} as released shows every key"] = None
         elif kind == "extra_forbidden":
             lines.append(f"{where}: is no known key")
             cures["remove it, or mend its spelling; docs/reference/configuration.md lists the keys"] = None

@@ -1,11 +1,25 @@
 """What the user reads: results on stdout, talk on stderr. No other module prints."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Task
+
+_LINE_SECONDS = 10.0
+
+
+def _span(seconds: float) -> str:
+    """1:02:03, or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @dataclass
@@ -18,6 +32,7 @@ class Console:
     quiet: bool = False
     results: bool = True
     _announced: set[str] = field(default_factory=set)
+    _next_step: str = ""
 
     def announce(self, target: str) -> None:
         if target not in self._announced:
@@ -26,21 +41,39 @@ class Console:
 
     def say(self, text: str = "") -> None:
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            _write(text, sys.stderr)
 
     def warn(self, text: str) -> None:
         self.say(f"warning: {text}")
 
+    def next_step(self, text: str) -> None:
+        """What to type next. Kept until the command line is over: a later task of it makes this stale."""
+        self._next_step = text
+
+    @contextlib.contextmanager
+    def one_task(self) -> Iterator[None]:
+        """A task of the command line: forgets the next step of the one before, and its own if it fails."""
+        self._next_step = ""
+        try:
+            yield
+        except BaseException:
+            self._next_step = ""
+            raise
+
+    def tell_next_step(self) -> None:
+        if self._next_step:
+            self.say(f"next: {self._next_step}")
+
     def result(self, text: str) -> None:
         if self.results:
-            print(text, flush=True)
+            _write(text, sys.stdout)
 
     def result_json(self, value: Any) -> None:
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on a terminal, tab-separated lines elsewhere, so that `cut` and `awk` read them."""
-        if sys.stdout is None or not sys.stdout.isatty():  # None: closed by the caller, as in `>&-`
+        if sys.stdout is None or not sys.stdout.isatty():
             for row in [headings, *rows]:
                 self.result("\t".join(row))
             return
@@ -71,11 +104,60 @@ class Console:
                 print(file=sys.stderr)  # what is said next starts a line of its own
                 raise
 
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Hand out a function that is told how many are done now: a bar with rate and remaining time on a terminal.
+
+        Elsewhere a line each ten seconds.
+        """
+        began = told = time.monotonic()
+
+        def line(done: int) -> None:
+            nonlocal told
+            now = time.monotonic()
+            if now - told >= _LINE_SECONDS and done:
+                told = now
+                rate = done / (now - began)
+                self.say(f"{what}: {done} of {total}, {rate:.0f} a second, {_span((total - done) / rate)} to go")
+
+        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+            yield line
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: "Task") -> Text:
+                speed = task.finished_speed or task.speed
+                return Text("" if speed is None else f"{speed:.0f}/s")
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        console = RichConsole(stderr=True, no_color="NO_COLOR" in os.environ)
+        with Progress(*columns, console=console, transient=True, speed_estimate_period=10) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
     def ask(self, question: str) -> str:
         """One line from the terminal; an empty answer where there is none to ask."""
-        print(question, end=" ", file=sys.stderr, flush=True)
-        try:
-            return input().strip()
-        except EOFError:
+        _write(question, sys.stderr, end=" ")
+        # Not input(): it wants all three streams, and a closed stdout is no reason not to ask.
+        answer = sys.stdin.readline() if sys.stdin and sys.stderr else ""
+        if not answer:
             self.say()
-            return ""
+        return answer.strip()
+
+
+def _write(text: str, stream: TextIO | None, *, end: str = "\n") -> None:
+    """Nothing to a stream that the caller closed (`2>&-`): print would take stdout instead. A character that its
+    encoding lacks (a pipe on Windows, LC_ALL=C) is escaped, where print would raise."""
+    if stream is not None:
+        encoding = stream.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream, flush=True)

@@ -167,7 +167,7 @@ def _explain(error: Exception, target: Target, device_id: str, certificate_chain
             + (f": {expired} has expired." if expired else " in the TLS handshake."),
             detail=words,
             things_to_try=[
-                *(["move its files away and make a new one: invoke device --imei ID"] if expired else []),
+                *([f"renew it: invoke device --imei {device_id} --renew"] if expired else []),
                 "the CA must be uploaded and verified: invoke cas, then invoke verify",
                 "certificate and chain must be of that CA, and not expired: invoke show --imei ID",
                 *lab,

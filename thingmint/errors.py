@@ -76,8 +76,23 @@ INTERRUPTED = 130
 
 def explain_os_error(error: OSError) -> ToolError:
     """What no part below expected of the file system or a socket, still without a traceback."""
-    where = f" ({error.filename})" if error.filename else ""
-    return ToolError(
-        f"the system refused: {error.strerror or error}{where}.",
-        things_to_try=["free some space" if error.errno == errno.ENOSPC else "check owner and mode of that path"],
-    )
+    where = f" ({_place(error)})" if error.filename else ""
+    return ToolError(f"the system refused: {error.strerror or error}{where}.", things_to_try=[cure(error)])
+
+
+def cure(error: OSError) -> str:
+    """What a user can do about it."""
+    where = _place(error) if error.filename else "that path"
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free some space"
+        case errno.EISDIR | errno.EEXIST | errno.ENOTDIR | errno.ENOTEMPTY:
+            return f"something else stands in the way: move it away from {where}"
+        case errno.ENOENT:
+            return f"bring back {where}"
+    return f"check owner and mode of {where}"
+
+
+def _place(error: OSError) -> str:
+    """Of a rename, the name that was to be taken: the other is a temporary one of ours."""
+    return str(error.filename2 or error.filename)

@@ -4,10 +4,11 @@ Knows nothing of thingmint's folders; workspace.py does. Every rename of the pro
 """
 
 import contextlib
+import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from thingmint.errors import ToolError
@@ -17,13 +18,17 @@ PUBLIC = 0o644
 PRIVATE_DIR = 0o700
 
 
-def create(path: Path, data: bytes = b"", *, mode: int = SECRET) -> None:
-    """A new file, with its mode from its first moment. Raises FileExistsError rather than touch an existing one."""
+def create(path: Path, data: bytes = b"", *, mode: int = SECRET, durable: bool = True) -> None:
+    """A new file, with its mode from its first moment. Raises FileExistsError rather than touch an existing one.
+
+    Not `durable`: the caller makes many so at once (`rename_all`).
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def replace(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
@@ -52,6 +57,68 @@ def sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def sync_all(paths: Sequence[Path]) -> None:
+    """fsync of many files that others wrote, and of their folders' entries. All stand on one file system.
+
+    Linux can flush a whole file system at once (syncfs(2)): measured for 500 small files, 20 ms instead of 1300.
+    """
+    if len(paths) >= _MANY and _sync_file_system(paths[0].parent):
+        return
+    for path in paths:
+        sync(path)
+    for folder in {path.parent for path in paths}:
+        sync_directory(folder)
+
+
+_MANY = 20
+
+
+def _sync_file_system(folder: Path) -> bool:
+    """Whether it was done: Python has no syncfs, and elsewhere than on Linux there is none."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        return bool(syncfs(descriptor) == 0)
+    finally:
+        os.close(descriptor)
+
+
+def rename_all(moves: Sequence[tuple[Path, Path]], *, over: bool = True) -> None:
+    """Give many files their names: durable before, durable after. Each rename is atomic, all of them are not.
+
+    `over`: what stands at a name is replaced; otherwise FileExistsError is raised rather than touch it.
+    """
+    if not moves:
+        return
+    sync_all([source for source, _ in moves])
+    for source, target in moves:
+        if over:
+            os.replace(source, target)
+        else:
+            _rename_new(source, target)
+    for folder in {target.parent for _, target in moves}:
+        sync_directory(folder)
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links (FAT, some network drives)
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
+        os.rename(source, target)  # noqa: PTH104 - on Windows it refuses to overwrite
+        return
+    source.unlink()
+
+
 def sync_directory(folder: Path) -> None:
     # Windows has no fsync for directories: opening one fails there, and NTFS journals the rename itself.
     if os.name == "nt":
@@ -65,18 +132,14 @@ def sync_directory(folder: Path) -> None:
 
 def make_private_directory(folder: Path) -> None:
     """Owner only, parents too. An existing folder keeps its mode."""
-    folder.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+    # On Windows some Pythons take 0700 for an access list of the owner's, and what an elevated prompt makes is owned by
+    # Administrators. There a folder inherits its list, in the end from one that private.py looks after.
+    folder.mkdir(mode=0o777 if os.name == "nt" else PRIVATE_DIR, parents=True, exist_ok=True)
 
 
 def open_to_others(path: Path) -> bool:
     """Whether group or others may read it. Windows answers 0666 for every file: there the folder's ACL counts."""
     return os.name != "nt" and bool(path.stat().st_mode & 0o077)
-
-
-def require_private(folder: Path) -> None:
-    """Take a folder that holds keys away from group and others."""
-    if open_to_others(folder):
-        folder.chmod(PRIVATE_DIR)
 
 
 @contextlib.contextmanager

@@ -304,7 +304,7 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
     ),
     (
         r'Can\'t open "[^"]*\.cnf"|on line \d+ of config file|variable lookup failed',
-        Explanation("the authority's cnf file is missing or damaged", ("remove it and run the task again",)),
+        Explanation("the authority's cnf file is missing or damaged", ("move it away, then: invoke rootca subca",)),
     ),
 )
 

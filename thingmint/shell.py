@@ -1,19 +1,22 @@
 """The only place a process starts: argv lists, never a shell; quoted echo; silent unless it fails."""
 
+import contextlib
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from thingmint.console import Console
 from thingmint.errors import ToolError
 
 # openssl's own words are matched by openssl.py: keep the C library's part of them untranslated.
 _ENVIRONMENT = {"LC_ALL": "C"}
+_MOST_WORDS = 40
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,18 @@ class Shell:
         keep: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
         redirect: str = "",
+        batch: bool = False,
     ) -> Finished:
         """Run a command that changes things. `keep` are descriptors the child inherits (a lock).
 
-        `redirect` names the file the caller writes stdout to, for the echo alone. Returns whatever the exit code; see
+        `redirect` names the file the caller writes stdout to, for the echo alone. `batch`: see
+        `_execute`. Returns whatever the exit code; see
         `check`. Raises ToolError if the program is missing.
         """
         self.echo(argv, cwd=cwd, redirect=redirect)
         if self.dry:
             return Finished(tuple(argv), 0, "", "")
-        return _execute(argv, cwd=cwd, keep=keep, environment=environment)
+        return _execute(argv, cwd=cwd, keep=keep, environment=environment, batch=batch)
 
     def read(
         self,
@@ -66,6 +71,28 @@ class Shell:
         if echo:
             self.echo(argv, cwd=cwd)
         return _execute(argv, cwd=cwd, keep=(), environment=environment)
+
+    @contextlib.contextmanager
+    def stream(self, argv: Sequence[str], *, cwd: Path, stdin: bytes) -> Iterator[BinaryIO]:
+        """A command that changes nothing and says more than memory should hold: its stdout, while it runs.
+
+        What it reads and its stderr are files, since a pipe that nobody empties would stop it. Raises ToolError if it
+        fails.
+        """
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+            given.write(stdin)
+            given.seek(0)
+            with subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **_ENVIRONMENT},
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=said,
+            ) as process:
+                yield cast("BinaryIO", process.stdout)
+            words = _whole(said).decode("utf-8", errors="replace")
+            check(Finished(tuple(argv), process.returncode, "", words), what=argv[0])
 
     def spawn(self, argv: Sequence[str], *, cwd: Path, log: BinaryIO, environment: Mapping[str, str]) -> int:
         """Start a background process in a session of its own, holding none of our descriptors; returns its pid.
@@ -91,23 +118,37 @@ class Shell:
 
     def echo(self, argv: Sequence[str], *, cwd: Path, redirect: str = "") -> None:
         """With -e or --dry, the line as the user would type it, the `cd` first."""
+        self._echo(quote(argv) + (f" > {quote([redirect])}" if redirect else ""), cwd)
+
+    def remark(self, text: str, *, cwd: Path) -> None:
+        """Among the echoed lines, as a comment: what no line did, so that a reader can follow."""
+        self._echo(f"# {text}", cwd)
+
+    def _echo(self, line: str, cwd: Path) -> None:
         if not (self.echoes or self.dry):
             return
         if cwd != self._echoed_cwd:
             self._console.say(f"cd {quote([str(cwd)])}")
             self._echoed_cwd = cwd
-        self._console.say(quote(argv) + (f" > {quote([redirect])}" if redirect else ""))
+        self._console.say(line)
 
 
 def check(finished: Finished, *, what: str, things_to_try: Sequence[str] = ()) -> Finished:
     """Raises ToolError with command, exit code and output if the process failed."""
     if finished.exit_code:
         raise ToolError(
-            f"{what} failed with exit code {finished.exit_code}:\n  {quote(finished.argv)}",
+            f"{what} failed with exit code {finished.exit_code}:\n  {shown(finished.argv)}",
             detail=finished.stderr or finished.stdout,
             things_to_try=things_to_try,
         )
     return finished
+
+
+def shown(argv: Sequence[str]) -> str:
+    """argv as one line for an error message: a batch's hundreds of files are counted, not listed."""
+    if len(argv) <= _MOST_WORDS:
+        return quote(argv)
+    return f"{quote(argv[:_MOST_WORDS])} … and {len(argv) - _MOST_WORDS} more"
 
 
 def quote(argv: Sequence[str]) -> str:
@@ -118,29 +159,49 @@ def quote(argv: Sequence[str]) -> str:
     return " ".join(word if word and set(word) <= plain else "'" + word.replace("'", "''") + "'" for word in argv)
 
 
-def _execute(argv: Sequence[str], *, cwd: Path, keep: Sequence[int], environment: Mapping[str, str] | None) -> Finished:
+def _execute(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    keep: Sequence[int],
+    environment: Mapping[str, str] | None,
+    batch: bool = False,
+) -> Finished:
+    """`batch`: Ctrl-C lets it finish, and its output goes through files, since a pipe would wake us at each line."""
     # Windows knows no inheritable numbers like these: there the lock stays with this process (see files.lock).
     inherited = tuple(keep) if sys.platform != "win32" else ()
-    try:
-        done = subprocess.run(
-            list(argv),
-            cwd=cwd,
-            env={**os.environ, **_ENVIRONMENT, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            pass_fds=inherited,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ToolError(
-            f"the program {argv[0]!r} was not found.",
-            things_to_try=[f"install {Path(argv[0]).name}, or put it on PATH", "see README, 'What you need'"],
-        ) from None
-    except PermissionError:
-        raise ToolError(f"the program {argv[0]!r} may not be executed.") from None
-    return Finished(
-        tuple(argv),
-        done.returncode,
-        done.stdout.decode("utf-8", errors="replace"),
-        done.stderr.decode("utf-8", errors="replace"),
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        try:
+            done = subprocess.run(
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **_ENVIRONMENT, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout if batch else subprocess.PIPE,
+                stderr=stderr if batch else subprocess.PIPE,
+                pass_fds=inherited,
+                process_group=0 if batch and os.name != "nt" else None,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if batch else 0,
+                check=False,
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            if error.filename is not None and Path(error.filename) == cwd:
+                raise  # the program is not to blame: its folder is missing or closed
+            raise _unusable(argv[0], error) from None
+        output = (_whole(stdout), _whole(stderr)) if batch else (done.stdout, done.stderr)
+    texts = [data.decode("utf-8", errors="replace") for data in output]
+    return Finished(tuple(argv), done.returncode, *texts)
+
+
+def _unusable(program: str, error: OSError) -> ToolError:
+    if isinstance(error, PermissionError):
+        return ToolError(f"the program {program!r} may not be executed.")
+    return ToolError(
+        f"the program {program!r} was not found.",
+        things_to_try=[f"install {Path(program).name}, or put it on PATH", "see README, 'What you need'"],
     )
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

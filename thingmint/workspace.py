@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from thingmint import files
+from thingmint import files, private
 from thingmint.console import Console
-from thingmint.errors import InputError, ToolError
+from thingmint.errors import InputError, cure
 from thingmint.ids import DeviceId
 from thingmint.shell import Shell
 
@@ -69,15 +69,15 @@ class Workspace:
             for folder in (self.ca, self.devices):
                 self.make_directory(folder)
                 if not self._shell.dry:
-                    files.require_private(folder)  # a clone's folders are as open as the umask
+                    private.require_private(folder, self._shell)  # a clone's folders are as open as the umask
             if self.root != REPOSITORY and not self._shell.dry:
                 # Keys must not slip into whatever repository surrounds a workspace elsewhere.
                 with contextlib.suppress(FileExistsError):
                     files.create(self.root / ".gitignore", b"*\n", mode=files.PUBLIC)
         except OSError as error:
             raise InputError(
-                f"the workspace {self.root} cannot be written: {error.strerror}.",
-                things_to_try=["check its owner and mode", "name another folder in THINGMINT_WORKSPACE"],
+                f"the workspace {self.root} cannot be written: {error.strerror} ({error.filename}).",
+                things_to_try=[cure(error), "name another folder in THINGMINT_WORKSPACE"],
             ) from None
         if not self._shell.dry and not os.access(self.ca, os.W_OK):
             raise InputError(
@@ -157,11 +157,5 @@ class Workspace:
         def on_wait() -> None:
             self._console.say(f"waiting for another run in {self.root} to finish (up to {LOCK_WAIT_SECONDS:.0f} s)")
 
-        try:
-            with files.lock(self.ca / f".{name}.lock", wait_seconds=LOCK_WAIT_SECONDS, on_wait=on_wait) as descriptor:
-                yield descriptor
-        except PermissionError as error:
-            raise ToolError(
-                f"{error.filename} cannot be written: {error.strerror}.",
-                things_to_try=[f"check owner and mode of {self.ca}"],
-            ) from None
+        with files.lock(self.ca / f".{name}.lock", wait_seconds=LOCK_WAIT_SECONDS, on_wait=on_wait) as descriptor:
+            yield descriptor

@@ -1,7 +1,8 @@
-"""A real HTTPS server that answers as planned: refusals, cut bodies, dropped connections, silence."""
+"""A real HTTPS server that answers as planned: refusals, cut bodies, dropped connections, silence; or hands on."""
 
 import datetime as dt
 import email.utils
+import http.client
 import http.server
 import json
 import socket
@@ -14,17 +15,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.paper import Paper
+from thingmint.target import Target
 
 
 @dataclass
 class Plan:
-    """How to answer, for every request until changed. `then` follows after `times` answers."""
+    """How to answer, for every request until changed. `then` follows after `times` answers.
+
+    With `hub`, that hub carries the request out first, and status and body are its answer's.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     manner: Literal["whole", "cut", "drop", "hang"] = "whole"
     clock: dt.timedelta = dt.timedelta()
+    hub: Target | None = None
     times: int = 10_000
     then: "Plan | None" = None
 
@@ -66,17 +72,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         plan = self.server.plan
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requests.append((self.command, self.path))
         self.close_connection = True
+        status, body = self.hand_on(plan.hub, sent) if plan.hub else (plan.status, plan.body)
         if plan.manner == "hang":
             self.server.over.wait(10)
             return
         if plan.manner == "drop":
             self.request.shutdown(socket.SHUT_RDWR)
             return
-        body = plan.body if isinstance(plan.body, bytes) else json.dumps(plan.body).encode()
-        self.send_response(plan.status)
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")
@@ -87,6 +95,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         plan.times -= 1
         if plan.times == 0 and plan.then:
             self.server.plan = plan.then
+
+    def hand_on(self, hub: Target, sent: bytes) -> tuple[int, bytes]:
+        context = ssl.create_default_context(cafile=hub.ca_file)
+        connection = http.client.HTTPSConnection(hub.registry_host, context=context, timeout=10)
+        headers = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
+        connection.request(self.command, self.path, sent, headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body
 
     do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - http.server finds them by name
 

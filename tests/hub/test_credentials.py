@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.hub.clients import TOKEN, at
 from tests.hub.faults import Plan, serving
-from tests.hub.test_refusals import TOKEN, at
 from tests.paper import SERVER, make
 from thingmint.errors import HubError
 from thingmint.hub.credentials import MANAGEMENT_SCOPE, open_credential, quiet_sdk_loggers, signed_in_as

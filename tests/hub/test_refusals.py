@@ -1,114 +1,17 @@
-"""Every refusal and every fault, by a real server, for the management client and both registries."""
+"""Every refusal, by a real server, for the management client and both registries: what is said, and what to try."""
 
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from tests.hub.faults import FaultServer, Plan, serving
-from tests.hub.test_registry import open_kind
-from tests.paper import DAY, SERVER, Paper, make
+from tests.hub.clients import CLIENTS, SCOPE, SUBSCRIPTION, body, refused
+from tests.hub.faults import FaultServer, Plan
 from thingmint.errors import HubError
-from thingmint.hub import transport
-from thingmint.hub.certificates import HubCertificates
 from thingmint.hub.evidence import scrub
 from thingmint.hub.refusals import ThrottledError, refusals
 from thingmint.target import ServicePrincipal, Target
-
-TOKEN = "eyJhbGciOiJub25lIn0.eyJ1cG4iOiJzb21lYm9keSJ9.c2lnbmF0dXJl"
-SUBSCRIPTION = "0123abcd-0000-0000-0000-000000000000"
-SCOPE = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-iotcore-dev-001"
-    "/providers/Microsoft.Devices/IotHubs/iot-hub001-0x0123-dev"
-)
-CLIENTS = ["management", "sdk", "rest"]
-
-
-class Credential:
-    """A sign-in that succeeded."""
-
-    def get_token(self, *_scopes: str, **_options: Any) -> SimpleNamespace:
-        return SimpleNamespace(token=TOKEN, expires_on=int(time.time()) + 3600)
-
-
-@pytest.fixture(scope="module")
-def root() -> Paper:
-    return make("The tests' root")
-
-
-@pytest.fixture(scope="module")
-def _server(root: Paper, folder: Path) -> Iterator[FaultServer]:
-    with serving(root.issue("localhost", host="localhost", purpose=SERVER), folder) as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: FaultServer) -> FaultServer:
-    _server.plan = Plan()
-    _server.requests.clear()
-    return _server
-
-
-@pytest.fixture
-def azure(server: FaultServer, root: Paper, folder: Path) -> Target:
-    """As a hub on Azure would be configured, but answered by the tests' server."""
-    ca_file = folder / "root.pem"
-    ca_file.write_bytes(root.pem)
-    return at(server.host, ca_file)
-
-
-def at(host: str, ca_file: Path) -> Target:
-    return Target(
-        kind="azure",
-        subscription_id=SUBSCRIPTION,
-        resource_group="rg-iotcore-dev-001",
-        hub="iot-hub001-0x0123-dev",
-        hub_host="iot-hub001-0x0123-dev.azure-devices.net",
-        arm_url=f"https://{host}",
-        registry_host=host,
-        ca_file=ca_file,
-    )
-
-
-def write(client: str, target: Target) -> None:
-    """One changing request through this client."""
-    if client == "management":
-        certificates = HubCertificates(target, Credential())  # type: ignore[arg-type]
-        try:
-            certificates.upload("cert-x", make("CA").pem, etag=None)
-        finally:
-            certificates.close()
-    else:
-        devices = open_kind(client, target, Credential())
-        try:
-            devices.create("dev-1")
-        finally:
-            devices.close()
-
-
-def refused(client: str, target: Target) -> HubError:
-    with pytest.raises(HubError) as caught:
-        write(client, target)
-    error = caught.value
-    assert error.message.startswith(
-        "uploading cert-x failed: " if client == "management" else "registering dev-1 failed: "
-    )
-    assert TOKEN not in error.render()
-    assert "Bearer" not in error.render()
-    assert error.exit_code == 5
-    return error
-
-
-def body(client: str, code: str, number: int, words: str) -> dict[str, Any]:
-    """An error body as this service writes them."""
-    if client == "management":
-        return {"error": {"code": code, "message": words}}
-    return {"Message": f"ErrorCode:{code};{words}", "ExceptionMessage": f"Tracking ID:{number}"}
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -205,41 +108,6 @@ def test_500_is_told_once_with_the_services_words(client: str, server: FaultServ
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_proxys_html_page_is_shown_as_text(client: str, server: FaultServer, azure: Target) -> None:
-    server.plan = Plan(502, b"<html><body><h1>Bad gateway</h1></body></html>")
-    error = refused(client, azure)
-    assert error.status == 502
-    assert "Bad gateway" in error.detail
-    assert "<h1>" not in error.detail
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_an_answer_of_somebody_else(client: str, server: FaultServer, azure: Target) -> None:
-    server.plan = Plan(200, b"<html>Welcome to the guest network</html>")
-    assert "something on the way speaks in its place" in refused(client, azure).message
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("manner", ["cut", "drop"])
-def test_a_broken_connection_may_have_done_it(manner: Any, client: str, server: FaultServer, azure: Target) -> None:
-    server.plan = Plan(200, {"deviceId": "dev-1", "filler": "x" * 400}, manner=manner)
-    error = refused(client, azure)
-    assert "broke before the answer was complete; the step may have been carried out" in error.message
-    assert "run the same command again" in error.things_to_try[0]
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_silence_ends_in_time(client: str, server: FaultServer, azure: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "READ_SECONDS", 0.3)
-    server.plan = Plan(manner="hang")
-    started = time.monotonic()
-    assert "did not answer in time; the step may have been carried out" in refused(client, azure).message
-    assert time.monotonic() - started < 3
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(("hours", "says"), [(1, "60 minutes behind"), (-1, "60 minutes ahead of")])
 def test_a_clock_that_is_off_is_measured(
     hours: int, says: str, client: str, server: FaultServer, azure: Target
@@ -251,61 +119,6 @@ def test_a_clock_that_is_off_is_measured(
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_server_of_an_unknown_root(client: str, azure: Target, folder: Path) -> None:
-    other = folder / "other.pem"
-    other.write_bytes(make("Another root").pem)
-    started = time.monotonic()
-    error = refused(client, dataclasses.replace(azure, ca_file=other))
-    assert "is not trusted" in error.message
-    assert "unable to get local issuer certificate" in error.detail
-    assert "REQUESTS_CA_BUNDLE" in error.render()
-    assert time.monotonic() - started < 3
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_an_expired_server(client: str, root: Paper, tmp_path: Path, azure: Target) -> None:
-    expired = root.issue("localhost", host="localhost", purpose=SERVER, start=-3 * DAY, end=-DAY)
-    with serving(expired, tmp_path) as server:
-        assert azure.ca_file
-        error = refused(client, at(server.host, azure.ca_file))
-    assert "is not trusted" in error.message
-    assert "expired" in error.detail
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_nobody_listens(client: str, azure: Target) -> None:
-    gone = dataclasses.replace(azure, arm_url="https://localhost:1", registry_host="localhost:1")
-    assert "cannot be reached" in refused(client, gone).message
-    error = refused(client, dataclasses.replace(gone, kind="lab"))
-    assert "the lab at localhost:1 is not running" in error.message
-    assert error.things_to_try == ("start it: invoke lab-up",)
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_no_such_name(client: str, azure: Target) -> None:
-    host = "no-such-hub.invalid"
-    error = refused(client, dataclasses.replace(azure, arm_url=f"https://{host}", registry_host=host))
-    assert "cannot be resolved" in error.message
-    assert host in error.message
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_a_proxy_that_does_not_answer(client: str, azure: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    assert "check HTTPS_PROXY and NO_PROXY" in refused(client, azure).things_to_try
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_loopback_never_goes_through_a_proxy(
-    client: str, server: FaultServer, azure: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:1")
-    server.plan = Plan(501)
-    error = refused(client, dataclasses.replace(azure, kind="lab"))
-    assert "the lab does not do this" in error.message
-
-
-@pytest.mark.parametrize("client", CLIENTS)
 def test_the_lab_s_refusals_send_nobody_to_azure(client: str, server: FaultServer, azure: Target) -> None:
     login = ServicePrincipal(azure.arm_url, "tenant", "client", "a-secret-of-the-lab")
     lab = dataclasses.replace(azure, kind="lab", login=login)
@@ -314,19 +127,6 @@ def test_the_lab_s_refusals_send_nobody_to_azure(client: str, server: FaultServe
         error = refused(client, lab)
         assert "az " not in error.render()
         assert "a-secret-of-the-lab" not in error.render()
-
-
-@pytest.mark.parametrize("client", ["sdk", "rest"])
-def test_pages_are_followed_to_the_end(client: str, server: FaultServer, azure: Target) -> None:
-    twins = [{"deviceId": f"d{number}", "authenticationType": "certificateAuthority"} for number in range(3)]
-    last = Plan(200, twins[2:], headers={"x-ms-item-type": "Twin"})
-    server.plan = Plan(
-        200, twins[:2], headers={"x-ms-item-type": "Twin", "x-ms-continuation": "next"}, times=1, then=last
-    )
-    devices = open_kind(client, azure, Credential())
-    assert [one.device_id for one in devices.list()] == ["d0", "d1", "d2"]
-    assert len(server.requests) == 2
-    devices.close()
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import base64
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.hub.clients import KINDS, Credential, open_kind
+from tests.hub.faults import FaultServer, Plan
 from thingmint.errors import HubError, InputError
 from thingmint.hub import identity, registry_rest
 from thingmint.hub.credentials import open_credential
@@ -15,24 +16,6 @@ from thingmint.hub.identity import Registry, read_connection_string, utc
 from thingmint.hub.registry import open_registry
 from thingmint.hub.registry_rest import RestRegistry
 from thingmint.target import Target
-
-KINDS = ["sdk", "rest"]
-
-
-def open_kind(kind: str, target: Target, credential: Any) -> Registry:
-    if kind == "rest":
-        return RestRegistry(target, credential)
-    pytest.importorskip("uamqp", reason="azure-iot-hub needs uamqp, which has wheels for x86_64 only")
-    from thingmint.hub.registry_sdk import SdkRegistry
-
-    return SdkRegistry(target, credential)
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def devices(request: pytest.FixtureRequest, target: Target) -> Iterator[Registry]:
-    opened = open_kind(request.param, target, open_credential(target))
-    yield opened
-    opened.close()
 
 
 def test_an_identity_from_creation_to_deletion(devices: Registry) -> None:
@@ -97,6 +80,19 @@ def test_lists_come_page_by_page(devices: Registry, monkeypatch: pytest.MonkeyPa
     assert names <= {one.device_id for one in devices.list()}
     for name in names:
         devices.delete(name)
+
+
+@pytest.mark.parametrize("client", ["sdk", "rest"])
+def test_pages_are_followed_to_the_end(client: str, server: FaultServer, azure: Target) -> None:
+    twins = [{"deviceId": f"d{number}", "authenticationType": "certificateAuthority"} for number in range(3)]
+    last = Plan(200, twins[2:], headers={"x-ms-item-type": "Twin"})
+    server.plan = Plan(
+        200, twins[:2], headers={"x-ms-item-type": "Twin", "x-ms-continuation": "next"}, times=1, then=last
+    )
+    devices = open_kind(client, azure, Credential())
+    assert [one.device_id for one in devices.list()] == ["d0", "d1", "d2"]
+    assert len(server.requests) == 2
+    devices.close()
 
 
 def test_the_hubs_clock(devices: Registry) -> None:

@@ -5,10 +5,11 @@ import contextlib
 import datetime as dt
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,13 @@ def test_a_lab_outlives_its_starter_and_keeps_its_state(ended: Session, monkeypa
     assert not (running.folder / "lab.json").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a path is text")
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, make_session_in: MakeSession) -> None:
+    session = make_session_in(tmp_path / os.fsdecode(b"ws-\xff"))
+    assert control.start(session) == control.running(session)
+    assert control.stop(session)
+
+
 def test_two_starts_at_once_make_one_lab(ended: Session) -> None:
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first, second = pool.map(control.start, [ended, ended])
@@ -100,13 +108,58 @@ def test_another_hub_than_the_configured_one_is_refused(lab: Lab, make_session_i
     assert any("lab-down" in thing for thing in error.value.things_to_try)
 
 
-def test_a_lab_that_cannot_start_shows_the_end_of_its_log(session: Session) -> None:
-    folder = LabFolder(session.workspace.lab)
-    folder.make()
-    folder.database.write_bytes(b"this is no database" * 100)
+def test_a_lab_that_dies_shows_the_end_of_its_log(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = tmp_path / "python"
+    dying.write_text("#!/bin/sh\necho some last words >&2\n")
+    dying.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(ToolError, match="did not start") as error:
         control.start(session)
-    assert "file is not a database" in error.value.detail
+    assert "some last words" in error.value.detail
+
+
+def grow_a_column(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE device ADD COLUMN invented_later TEXT")
+
+
+def become_anothers(path: Path) -> None:
+    path.unlink()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE recipe (title TEXT)")
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda path: path.write_bytes(os.urandom(5_000)), id="random"),
+        pytest.param(lambda path: os.truncate(path, path.stat().st_size - 4096), id="cut-short"),
+        become_a_folder,
+        grow_a_column,
+        become_anothers,
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_with_its_cure(session: Session, spoil: Callable[[Path], None]) -> None:
+    folder = LabFolder(session.workspace.lab)
+    folder.make(session.shell)
+    Store(folder.database).close()
+    spoil(folder.database)
+    for enter in (control.start, lambda session: control.serve(session, lambda _lab: None)):
+        with pytest.raises(ToolError) as error:
+            enter(session)
+        assert f"the lab's database {folder.database} cannot be used" in error.value.message
+        assert "move lab.sqlite3 away" in error.value.things_to_try[0]
+        assert "Traceback" not in error.value.render() + folder.log.read_text()
+    folder.database.rename(folder.path / "moved-away")
+    control.start(session)
+    control.stop(session)
 
 
 def test_in_front_until_interrupted(session: Session, tmp_path: Path) -> None:
@@ -136,7 +189,7 @@ def test_in_front_until_interrupted(session: Session, tmp_path: Path) -> None:
 
 def test_it_ends_when_nothing_happens(tmp_path: Path, session: Session) -> None:
     folder = LabFolder(tmp_path / "lab")
-    folder.make()
+    folder.make(session.shell)
     role = Role.of(session.settings)
     idle = Role(role.subscription_id, role.tenant_id, role.resource_group, role.hub, idle_seconds=0.6)
     records: list[LabRecord] = []

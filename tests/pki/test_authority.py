@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeSession
-from thingmint.errors import InputError
+from thingmint.errors import InputError, ToolError
 from thingmint.pki import authority, bench, family, inspect
 from thingmint.pki.authority import Made
 from thingmint.pki.wish import Wish
@@ -113,6 +113,16 @@ def test_a_foreign_key_is_found_before_anything_is_signed(session: Session) -> N
         authority.make_root(locked, Wish())
 
 
+def test_a_folder_in_a_keys_place_is_not_told_to_be_locked(session: Session) -> None:
+    root, sub = make_both(session)
+    root.signer.key.unlink()
+    root.signer.key.mkdir(mode=0o755)
+    for path in (sub.signer.certificate, sub.signer.csr, sub.signer.key):
+        path.unlink()
+    with bench.locked(session) as locked, pytest.raises(ToolError, match="Is a directory"):
+        authority.make_intermediate(locked, Wish())
+
+
 def test_an_intermediate_of_another_root_is_refused(
     session: Session, tmp_path: Path, make_session_in: MakeSession
 ) -> None:
@@ -161,7 +171,11 @@ def test_the_echo_can_be_replayed(
     assert lines[0] == f"cd {tmp_path}/first/ca"
     second = tmp_path / "second" / "ca"
     second.mkdir(parents=True)
-    for cnf in ("rootca.cnf", "subca.cnf"):
+    # A comment stands before the first line that needs the file, and says what to copy.
+    copied = {line.split()[1].rstrip(":"): number for number, line in enumerate(lines) if line.startswith("# ")}
+    assert list(copied) == ["rootca.cnf", "subca.cnf"]
+    for cnf, number in copied.items():
+        assert not any(cnf in line for line in lines[:number])
         (second / cnf).write_bytes((tmp_path / "first" / "ca" / cnf).read_bytes())
     script = "set -e\n" + "\n".join([f"cd '{second}'", *lines[1:]])
     subprocess.run(["sh", "-c", script], check=True, capture_output=True)

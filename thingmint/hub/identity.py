@@ -3,7 +3,7 @@
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ API_VERSION = "2021-04-12"
 ALL_DEVICES = "SELECT * FROM devices"
 PAGE_SIZE = 1000
 """Devices a page of the query; the service may give fewer. S1 allows 20 queries a minute and unit."""
+MOST_IN_BULK = 100
+"""Devices a bulk call: https://learn.microsoft.com/rest/api/iothub/service/bulk-registry/update-registry"""
+ALREADY_EXISTS = "DeviceAlreadyExists"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,15 @@ class Identity:
     etag: str
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An id that the hub did not register, and its words for why. `code` is ALREADY_EXISTS if the id is taken."""
+
+    device_id: str
+    code: str
+    message: str
+
+
 class Registry(Protocol):
     """One hub's device identities (api-version 2021-04-12).
 
@@ -37,6 +49,14 @@ class Registry(Protocol):
 
     def create(self, device_id: str) -> Identity:
         """An enabled identity that is authenticated by certificate authority. Status 409 if the id is taken."""
+
+    def create_many(self, device_ids: Sequence[str], *, on_wait: Callable[[float], None]) -> tuple[Refused, ...]:
+        """As `create`, for many ids (each once), MOST_IN_BULK a call. Those that the hub refused, in their order.
+
+        Where the hub throttles, this waits for it, long if need be, and tells `on_wait` the seconds before each wait.
+        HubError is for what concerns a call as a whole: the calls before it are carried out, its own may be. Run
+        again, the ids that were registered come back as ALREADY_EXISTS.
+        """
 
     def get(self, device_id: str) -> Identity | None:
         """None if there is none of that id."""

@@ -6,11 +6,12 @@ import functools
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 from thingmint.errors import HubError
+from thingmint.hub import bulk
 from thingmint.hub.credentials import REGISTRY_SCOPE
 from thingmint.hub.evidence import http_date
 from thingmint.hub.identity import (
@@ -18,6 +19,7 @@ from thingmint.hub.identity import (
     API_VERSION,
     PAGE_SIZE,
     Identity,
+    Refused,
     SharedAccess,
     identity_of,
     read_connection_string,
@@ -54,6 +56,11 @@ class RestRegistry:
 
     def create(self, device_id: str) -> Identity:
         return self._put(f"registering {device_id}", device_id, "enabled", {})
+
+    def create_many(self, device_ids: Sequence[str], *, on_wait: Callable[[float], None]) -> tuple[Refused, ...]:
+        return bulk.create_many(
+            self._target, device_ids, lambda items: self._request("POST", "/devices", items), on_wait=on_wait
+        )
 
     def disable(self, device_id: str, *, etag: str) -> Identity:
         return self._put(f"disabling {device_id}", device_id, "disabled", {"If-Match": f'"{etag}"'})
@@ -110,6 +117,13 @@ class RestRegistry:
     def _send(
         self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
     ) -> "HttpResponse":
+        answer = self._request(method, path, body, headers=headers)
+        answer.raise_for_status()
+        return answer
+
+    def _request(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> "HttpResponse":
         from azure.core.rest import HttpRequest
 
         sent = {"Accept": "application/json", **(headers or {})}
@@ -117,7 +131,6 @@ class RestRegistry:
             sent["Authorization"] = shared_access_signature(self._access, time.time() + _SAS_SECONDS)
         url = f"https://{self._target.registry_host}{path}{'&' if '?' in path else '?'}api-version={API_VERSION}"
         answer: HttpResponse = self._client.send_request(HttpRequest(method, url, headers=sent, json=body))
-        answer.raise_for_status()
         return answer
 
     def _ask(self, doing: str, step: Callable[[], _T]) -> _T:

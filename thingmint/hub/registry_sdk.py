@@ -2,13 +2,13 @@
 
 import datetime as dt
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingmint.errors import HubError
-from thingmint.hub import transport
+from thingmint.hub import bulk, transport
 from thingmint.hub.evidence import http_date
-from thingmint.hub.identity import ALL_DEVICES, PAGE_SIZE, Identity, read_connection_string, utc
+from thingmint.hub.identity import ALL_DEVICES, PAGE_SIZE, Identity, Refused, read_connection_string, utc
 from thingmint.hub.refusals import refusals
 from thingmint.hub.transport import patiently
 from thingmint.target import Target
@@ -55,6 +55,13 @@ class SdkRegistry:
             f"registering {device_id}",
             lambda: _read_device(self._manager.create_device_with_certificate_authority(device_id, "enabled")),
         )
+
+    def create_many(self, device_ids: Sequence[str], *, on_wait: Callable[[float], None]) -> tuple[Refused, ...]:
+        def send(items: list[dict[str, Any]]) -> Any:
+            # The manager's own bulk_create_or_update_devices gives an empty result for a refusal of the whole call.
+            return self._manager.protocol.bulk_registry.update_registry(items, raw=True).response
+
+        return bulk.create_many(self._target, device_ids, send, on_wait=on_wait)
 
     def get(self, device_id: str) -> Identity | None:
         try:

@@ -14,6 +14,10 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 """How long a call waits in all when the service throttles it; a longer Retry-After is reported at once."""
+WATCHED_PATIENCE_SECONDS = 900.0
+"""The same for a call whose waits are told to the user."""
+UNNAMED_WAIT_SECONDS = 10.0
+"""The hub's registry sends 429 without Retry-After; its message says "Wait 10 seconds and try again"."""
 
 _T = TypeVar("_T")
 
@@ -44,20 +48,34 @@ def open_transport(target: Target) -> "RequestsTransport":
     )
 
 
-def patiently(target: Target, doing: str, step: Callable[[], _T], *, service: Service) -> _T:
+def patiently(
+    target: Target,
+    doing: str,
+    step: Callable[[], _T],
+    *,
+    service: Service,
+    on_wait: Callable[[float], None] | None = None,
+) -> _T:
     """Run `step` under `refusals`; where the service names a time to wait (Retry-After), wait and repeat.
 
-    Raises HubError as `refusals` does, once the waits would exceed PATIENCE_SECONDS.
+    Raises HubError as `refusals` does, once the waits would exceed PATIENCE_SECONDS. With `on_wait`, which is told
+    the seconds before each wait, it is WATCHED_PATIENCE_SECONDS, and a 429 that names no time is waited out too.
     """
+    patience = PATIENCE_SECONDS if on_wait is None else WATCHED_PATIENCE_SECONDS
     waited = 0.0
     while True:
         try:
             with refusals(target, doing, service=service):
                 return step()
         except ThrottledError as busy:
-            if busy.retry_after is None or waited + busy.retry_after > PATIENCE_SECONDS:
+            wanted = busy.retry_after
+            if wanted is None and on_wait is not None:
+                wanted = UNNAMED_WAIT_SECONDS
+            if wanted is None or waited + wanted > patience:
                 raise
             # A floor, so that `Retry-After: 0` cannot spin.
-            pause = max(busy.retry_after, 0.1)
+            pause = max(wanted, 0.1)
             waited += pause
+            if on_wait is not None:
+                on_wait(pause)
             time.sleep(pause)

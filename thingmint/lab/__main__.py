@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from thingmint.errors import ThingmintError
-from thingmint.lab.state import LabFolder, read_role
+from thingmint.errors import ThingmintError, explain_os_error
+from thingmint.lab.state import Failure, LabFolder, read_role, write
 
 
 def main() -> int:
@@ -13,8 +13,10 @@ def main() -> int:
     folder = LabFolder(Path(sys.argv[1]) / "lab")
     try:
         run(folder, read_role(folder))
-    except ThingmintError as error:
+    except (ThingmintError, OSError) as raised:
+        error = explain_os_error(raised) if isinstance(raised, OSError) else raised
         sys.stderr.write(error.render() + "\n")
+        write(folder.failure, Failure.of(error))
         return error.exit_code
     return 0
 

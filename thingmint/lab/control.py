@@ -102,7 +102,7 @@ def start(session: Session) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers."""
     lab = LabFolder(session.workspace.lab)
     wanted = Role.of(session.settings)
-    lab.make()
+    lab.make(session.shell)
 
     def on_wait() -> None:
         session.console.say("waiting for another run that is starting the lab")
@@ -142,7 +142,7 @@ def serve(session: Session, ready: Callable[[RunningLab], None]) -> None:
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    lab.make()
+    lab.make(session.shell)
     run(
         lab,
         Role.of(session.settings),
@@ -155,6 +155,7 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     state.bound_log(lab)
     state.write(lab.role, role)
     lab.record.unlink(missing_ok=True)
+    lab.failure.unlink(missing_ok=True)
     package_parent = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(part for part in (package_parent, os.environ.get("PYTHONPATH", "")) if part)
     with open(state.open_log(lab), "ab") as log:  # noqa: PTH123 - a descriptor
@@ -175,6 +176,8 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     except KeyboardInterrupt:
         os.kill(pid, signal.SIGTERM)  # it cannot be asked yet, and nobody else would know of it
         raise
+    if failure := state.read_failure(lab):
+        raise failure.as_error()
     raise ToolError(
         f"the lab did not start within {START_SECONDS:.0f} s; the end of {lab.log}:",
         detail=lab.log_tail(),
@@ -194,7 +197,7 @@ def _answering(lab: LabFolder) -> LabRecord | None:
     except (OSError, ValueError):
         return None
     # Another lab may have taken the port of a dead one.
-    return record if health.get("folder") == str(lab.path.resolve()) else None
+    return record if health.get("folder") == lab.identity else None
 
 
 def _request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: str) -> Any:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from thingmint import files
+from thingmint import files, private
 from thingmint.config import Settings
-from thingmint.errors import ToolError
+from thingmint.errors import ThingmintError, ToolError, cure
+from thingmint.shell import Shell
 
 _LOG_LIMIT = 1_000_000
 _LOG_KEEP = 250_000
@@ -24,9 +25,19 @@ class LabFolder:
     path: Path
 
     @property
+    def identity(self) -> str:
+        """What tells labs apart, fit for JSON: a path on Linux need not be text."""
+        return str(self.path.resolve()).encode("utf-8", "backslashreplace").decode()
+
+    @property
     def record(self) -> Path:
         """Written last by a lab that is ready, removed by one that ends."""
         return self.path / "lab.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why a lab in the background could not start, for whoever started it."""
+        return self.path / "failure.json"
 
     @property
     def secrets(self) -> Path:
@@ -63,15 +74,14 @@ class LabFolder:
         """Held by the lab's process as long as it lives, so that "gone" can be waited for."""
         return self.path / ".life.lock"
 
-    def make(self) -> None:
+    def make(self, shell: Shell) -> None:
         try:
             files.make_private_directory(self.path)
-            if os.name != "nt" and self.path.stat().st_mode & 0o077:
-                self.path.chmod(files.PRIVATE_DIR)  # a checkout made the folder with everybody's rights
+            private.require_private(self.path, shell)  # a checkout made the folder with everybody's rights
         except OSError as error:
             raise ToolError(
                 f"the lab's folder {self.path} cannot be made: {error.strerror}.",
-                things_to_try=["check owner and mode of the workspace", "name another one in THINGMINT_WORKSPACE"],
+                things_to_try=[cure(error), "name another workspace in THINGMINT_WORKSPACE"],
             ) from None
 
     def log_tail(self, lines: int = 15) -> str:
@@ -126,6 +136,22 @@ class LabRecord:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """failure.json: an error of the lab's own process, for the task that waits for it."""
+
+    message: str
+    detail: str
+    things_to_try: tuple[str, ...]
+
+    @classmethod
+    def of(cls, error: ThingmintError) -> "Failure":
+        return cls(error.message, error.detail, error.things_to_try)
+
+    def as_error(self) -> ToolError:
+        return ToolError(self.message, detail=self.detail, things_to_try=self.things_to_try)
+
+
+@dataclass(frozen=True)
 class LabSecrets:
     """Random for each lab, kept across restarts so that a copied connection string goes on working."""
 
@@ -162,6 +188,13 @@ def read_record(folder: LabFolder) -> LabRecord | None:
         return None
 
 
+def read_failure(folder: LabFolder) -> Failure | None:
+    try:
+        return Failure(**json.loads(folder.failure.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def read_secrets(folder: LabFolder) -> LabSecrets | None:
     try:
         values = json.loads(folder.secrets.read_bytes())
@@ -175,7 +208,7 @@ def read_role(folder: LabFolder) -> Role:
     return Role(**json.loads(folder.role.read_bytes()))
 
 
-def write(path: Path, value: LabRecord | LabSecrets | Role) -> None:
+def write(path: Path, value: LabRecord | LabSecrets | Role | Failure) -> None:
     """Atomic and 0600 from its first moment."""
     content: dict[str, Any] = dataclasses.asdict(value)
     files.replace(path, json.dumps(content, indent=2).encode() + b"\n", mode=files.SECRET)

@@ -38,12 +38,12 @@ class KeyAccess:
         return {openssl.KEY_VARIABLE: self.secret} if self.secret else {}
 
 
-def ca(bench: Bench, signer: Signer, line: Sequence[str]) -> Finished:
+def ca(bench: Bench, signer: Signer, line: Sequence[str], *, batch: bool = False) -> Finished:
     """Run an `openssl ca` line of this authority's, as Bench.openssl does. Each of them reads the key, -updatedb too."""
     access = unlock(bench.session, signer)
     keyfile = ("-keyfile", str(access.token)) if access.token else ()
     complete = openssl.with_key(line, (*access.arguments, *keyfile))
-    return bench.openssl(*complete, environment=access.environment)
+    return bench.openssl(*complete, environment=access.environment, batch=batch)
 
 
 def unlock(session: Session, signer: Signer) -> KeyAccess:
@@ -85,7 +85,7 @@ def unlock_token(session: Session, signer: Signer, token: TokenKey) -> KeyAccess
         )
         if finished.exit_code:
             raise explained(ToolError, f"the key of {signer.name} on token {token.token} cannot be used", finished)
-        signer.require_own(inspect.public_key_digest(finished.stdout.encode(), str(token)))
+        signer.require_own(inspect.read_public_key_digest(finished.stdout.encode(), str(token)))
         return True
 
     label = f"token {token.token} (for {signer.name})"

@@ -200,11 +200,16 @@ def _render_cnf(bench: Bench, plan: Plan) -> None:
         "hardened": bench.hardened,
         "below": [(profile.intermediate_section(number), number) for number in range(levels)],
     }
-    text = render("rootca.cnf.j2" if root else "subca.cnf.j2", values).encode()
+    template = "rootca.cnf.j2" if root else "subca.cnf.j2"
+    text = render(template, values).encode()
     if own.cnf.exists():
         if own.cnf.read_bytes() == text:
             return
         kept: Path = own.cnf.with_name(own.cnf.name + ".old")
         bench.session.console.say(f"{own.cnf.name} is rendered anew; the earlier one is kept as {kept.name}")
         bench.workspace.write(kept, own.cnf.read_bytes())
+    pki = bench.session.settings.pki
+    origin = f"from templates/{template}, with pki.profile {pki.profile} and pki.days {pki.days}"
+    remark = f"{own.cnf.name}: {origin}; copy it to replay these lines elsewhere"
+    bench.session.shell.remark(remark, cwd=bench.workspace.ca)
     bench.workspace.write(own.cnf, text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from thingmint import openssl
 from thingmint.errors import ThingmintError, ToolError
 from thingmint.session import Session
-from thingmint.shell import Finished, Shell, quote
+from thingmint.shell import Finished, Shell, shown
 from thingmint.workspace import Workspace
 
 
@@ -28,7 +28,13 @@ class Bench:
     def hardened(self) -> bool:
         return self.session.settings.pki.profile == "hardened"
 
-    def openssl(self, *arguments: str, redirect: str = "", environment: Mapping[str, str] | None = None) -> Finished:
+    def openssl(
+        self,
+        *arguments: str,
+        redirect: str = "",
+        environment: Mapping[str, str] | None = None,
+        batch: bool = False,
+    ) -> Finished:
         """Run one line in ca/. Raises ToolError in plain words if it fails. A success is openssl's claim, no proof.
 
         A line that uses an authority's key is run through access.py, which knows what the key needs.
@@ -39,6 +45,7 @@ class Bench:
             keep=(self.lock,),
             redirect=redirect,
             environment=environment,
+            batch=batch,
         )
         if finished.exit_code:
             raise failed(finished)
@@ -62,7 +69,7 @@ def explained(kind: type[ThingmintError], message: str, finished: Finished) -> T
     """An error of `kind` with the command, openssl's words, and what they mean where that is known."""
     known = openssl.explain(finished.stderr)
     return kind(
-        f"{message}{f': {known.message}' if known else ''}.\n  {quote(finished.argv)}",
+        f"{message}{f': {known.message}' if known else ''}.\n  {shown(finished.argv)}",
         detail=finished.stderr,
         things_to_try=known.things_to_try if known else (),
     )

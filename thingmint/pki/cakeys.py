@@ -26,7 +26,7 @@ def make(bench: Bench, signer: Signer, wish: Wish, request: RequestWish) -> None
     if not workspace.exists(signer.csr):
         _request(bench, signer, reach, request)
     if not bench.session.dry:
-        keys.require_spec(spec, str(reach.token or signer.key), inspect.read_request(signer.csr))
+        keys.require_spec(spec.asked, str(reach.token or signer.key), inspect.read_request(signer.csr))
 
 
 def require_possible(bench: Bench, signer: Signer, wish: Wish) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,9 +46,10 @@ class Database:
         with ledger.opened(self.signer.ledger) as book:
             yield book
 
-    def sync(self) -> None:
+    def sync(self, keys: Mapping[str, str] | None = None) -> None:
         """Bring into the ledger what openssl has recorded since. Between transactions only.
 
+        `keys`: serial number → digest of the public key, as far as known; the others are read from certs/.
         Raises ToolError where certs/ holds certificates that neither knows: the database was lost or replaced.
         """
         rows = self.active()
@@ -68,8 +69,11 @@ class Database:
         with ledger.opened(self.signer.ledger) as book:
             known = book.by_serial(row.serial for row in rows)
             changed = [row for row in rows if known.get(row.serial) != row]
-            new = [row.serial for row in changed if row.serial not in known]
-            book.record(changed, {serial: key for serial in new if (key := self._public_key(serial))})
+            digests = dict(keys or {})
+            for row in changed:
+                if row.serial not in known and row.serial not in digests and (key := self._public_key(row.serial)):
+                    digests[row.serial] = key
+            book.record(changed, digests)
 
     def _public_key(self, serial: str) -> str | None:
         """None where the certificate is gone or damaged: the audit names it, and issuing goes on."""

@@ -1,6 +1,7 @@
 """A device's identity: key, CSR, certificate and chain in devices/, made once and then only checked."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,11 +85,21 @@ def certificates(workspace: Workspace) -> list[Path]:
     return sorted(path for path in workspace.devices.glob("*.pem") if not path.name.endswith(".chain.pem"))
 
 
+def clashes(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
+    """Which of these names differ by case alone from one that an authority here has certified, and from which."""
+    found = {}
+    for signer in family.everybody(workspace):
+        valid = Database(signer).valid(names) if signer.ledger.exists() else {}
+        for name in names:
+            row = valid.get(name.casefold())
+            if row and row.common_name != name:
+                found[name] = row.common_name
+    return found
+
+
 def require_unique(workspace: Workspace, device: DeviceId) -> None:
     """Raises InputError if an authority here has a valid certificate for the same name in another case."""
-    for signer in family.everybody(workspace):
-        if signer.ledger.exists():
-            device.require_unique(row.common_name for row in Database(signer).valid([device.text]).values())
+    device.require_unique(clashes(workspace, [device.text]).values())
 
 
 def signer_of(workspace: Workspace, device: DeviceId, asked: AuthorityName | None) -> Signer:
@@ -133,7 +144,7 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
         if workspace.only_planned(own.certificate):
             return Identity(device, own, None, new=False)
         certificate = inspect.read_certificate(own.certificate)
-        write_companions(bench, signer, own, device, certificate)
+        write_companions(workspace, signer, own, device, certificate)
         return Identity(device, own, certificate, new=False)
     keys.make(
         bench,
@@ -145,7 +156,7 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
     request = Request(own.csr, own.certificate, device.text)
     issued = issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days))
     if issued:
-        write_companions(bench, signer, own, device, issued[0])
+        write_companions(workspace, signer, own, device, issued[0])
     return Identity(device, own, issued[0] if issued else None, new=True)
 
 
@@ -211,12 +222,12 @@ def chain_pem(workspace: Workspace, certificate: Certificate) -> bytes:
 
 
 def write_companions(
-    bench: Bench, signer: Signer, own: DeviceFiles, device: DeviceId, certificate: Certificate
+    workspace: Workspace, signer: Signer, own: DeviceFiles, device: DeviceId, certificate: Certificate
 ) -> None:
     """The chain and the record follow from the certificate: written where they are missing or tell another story."""
-    chain = chain_pem(bench.workspace, certificate)
+    chain = chain_pem(workspace, certificate)
     if not own.chain.exists() or own.chain.read_bytes() != chain:
-        bench.workspace.write(own.chain, chain, mode=files.PUBLIC)
+        workspace.write(own.chain, chain, mode=files.PUBLIC)
     record = Record.read(own.record)
     if record is None or record.serial != certificate.serial:
         registered_on = record.registered_on if record else None
@@ -228,4 +239,4 @@ def write_companions(
             certificate.not_after.isoformat(),
             registered_on,
         )
-        bench.workspace.write(own.record, fresh.to_json())
+        workspace.write(own.record, fresh.to_json())

@@ -11,7 +11,10 @@ from thingmint.errors import InputError, ToolError
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import (
+        CertificateIssuerPrivateKeyTypes,
+        CertificatePublicKeyTypes,
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def _certificate(certificate: "x509.Certificate") -> Certificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=_key_text(certificate.public_key()),
-        public_key=_public_key_digest(certificate.public_key()),
+        public_key=public_key_digest(certificate.public_key()),
         thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - a name, not a proof
         is_ca=_is_ca(certificate),
         parsed=certificate,
@@ -117,17 +120,22 @@ def read_request(path: Path) -> SigningRequest:
         _common_name(request.subject),
         request.subject.rfc4514_string(),
         _key_text(request.public_key()),
-        _public_key_digest(request.public_key()),
+        public_key_digest(request.public_key()),
         request,
     )
 
 
 def read_key_digest(path: Path) -> str:
     """The public half's digest, to compare with a certificate's or a CSR's. The key itself goes nowhere."""
+    return public_key_digest(read_key(path).public_key())
+
+
+def read_key(path: Path) -> "CertificateIssuerPrivateKeyTypes":
+    """A private key that can sign. Raises ToolError, whose text shows nothing of it."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        return load_pem_private_key(path.read_bytes(), password=None)  # type: ignore[return-value] # not X25519, DH
     except OSError as error:
         raise ToolError(f"the private key {path} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError):  # the library's own text is left out: it may quote the file
@@ -135,7 +143,6 @@ def read_key_digest(path: Path) -> str:
             f"{path} holds no readable private key.",
             things_to_try=["restore it from a backup", "an encrypted key has to be decrypted first"],
         ) from None
-    return _public_key_digest(key.public_key())  # type: ignore[arg-type]  # X25519 and DH keys sign nothing
 
 
 def is_encrypted(pem: bytes) -> bool:
@@ -160,22 +167,22 @@ def read_encrypted_key_digest(path: Path, passphrase: str) -> str | None:
         key = load_pem_private_key(pem, password=passphrase.encode())
     except ValueError:
         return None
-    return _public_key_digest(key.public_key())  # type: ignore[arg-type]  # as above
+    return public_key_digest(key.public_key())  # type: ignore[arg-type]  # as above
 
 
-def public_key_digest(pem: bytes, where: str) -> str:
+def read_public_key_digest(pem: bytes, where: str) -> str:
     """Of a public key that a token gave away. Raises ToolError."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        return _public_key_digest(load_pem_public_key(pem))  # type: ignore[arg-type]  # as above
+        return public_key_digest(load_pem_public_key(pem))  # type: ignore[arg-type]  # as above
     except ValueError:
         raise ToolError(f"the public key of {where} cannot be read.") from None
 
 
 def require_private(path: Path) -> None:
     """Raises InputError where others than the owner may read this key: it may have been read already."""
-    if files.open_to_others(path):
+    if path.is_file() and files.open_to_others(path):  # of anything else, the reader says what it is
         raise InputError(
             f"the private key {path} may be read by others (mode {path.stat().st_mode & 0o777:o}).",
             things_to_try=[f"if nobody has: chmod 600 {path}", "if somebody may have: replace it"],
@@ -199,7 +206,8 @@ def _key_text(key: "CertificatePublicKeyTypes") -> str:
     return type(key).__name__
 
 
-def _public_key_digest(key: "CertificatePublicKeyTypes") -> str:
+def public_key_digest(key: "CertificatePublicKeyTypes") -> str:
+    """SHA-256 of the SubjectPublicKeyInfo (RFC 5280 4.1), hex: what certificates, CSRs and keys are compared by."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

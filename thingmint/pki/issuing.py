@@ -4,23 +4,23 @@ Its exit code 0 is no success: it skips a CSR whose signature is wrong, and on a
 One request or many take the same path; series.py runs these steps side by side.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from thingmint import files, openssl
-from thingmint.errors import CheckError, InputError, ThingmintError
-from thingmint.pki import access, index, inspect, profile
+from thingmint.errors import CheckError, InputError
+from thingmint.pki import access, index, inspect
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Database
 from thingmint.pki.index import Row
-from thingmint.pki.inspect import Certificate, SigningRequest
-from thingmint.pki.order import Request, Terms
-from thingmint.pki.readback import read_back, require_strictly_valid
+from thingmint.pki.inspect import Certificate
+from thingmint.pki.order import Keys, Request, Terms, look_at
+from thingmint.pki.readback import read_back, require_as_asked, require_strictly_valid
 from thingmint.pki.signer import Signer
 from thingmint.pki.transaction import recover, revoke_within, transaction
 from thingmint.shell import Finished
-from thingmint.workspace import Workspace
 
 
 def issue(
@@ -36,33 +36,32 @@ def issue(
         return _issue_dry(bench, signer, requests, terms, superseded)
     recover(bench, signer)
     issuer = None if terms.profile.self_signed else signer.able_to_sign()
-    csrs = {request: inspect.read_request(request.csr) for request in requests}
-    issued = already_issued(signer, csrs)
-    missing = {request: csr for request, csr in csrs.items() if request not in issued}
+    keys = {request: look_at(request, terms) for request in requests}
+    issued = already_issued(bench, signer, keys, terms, issuer)
+    missing = {request: key for request, key in keys.items() if request not in issued}
     if missing:
         freed = _still_valid(signer, superseded)
-        problems = refusals(signer, missing, terms, freed=set(freed.values()))
-        if problems:
-            raise next(iter(problems.values()))
+        refused = refusals(signer, missing, freed=set(freed.values()))
+        if refused:
+            raise next(iter(refused.values()))
         access.unlock(bench.session, signer)  # asked before anything is changed
-        staged = {request: bench.workspace.stage(request.out, mode=files.PUBLIC) for request in missing}
-        with transaction(bench, signer):
+        staged = [bench.workspace.stage(request.out, mode=files.PUBLIC) for request in missing]
+        with transaction(bench, signer) as known:
             for old, serial in freed.items():
                 revoke_within(bench, signer, old, serial, reason="superseded")
             free_expired(bench, signer, missing)
-            rows, finished = sign(bench, signer, list(missing), terms, issuer, staged=list(staged.values()))
+            rows, finished = sign(bench, signer, list(missing), terms, issuer, staged=staged)
             try:
                 fresh = read_back(signer, rows, missing, terms, issuer, hardened=bench.hardened)
             except CheckError as error:
                 raise explained(CheckError, error.message.rstrip("."), finished) from None
             if bench.hardened and issuer:
-                require_strictly_valid(bench, signer, [one.serial for one in fresh.values()])
-        for request, certificate in fresh.items():
-            files.replace(
-                staged[request], certificate.pem
-            )  # a batch's are empty so far; on Windows openssl writes CRLF
+                _require_strictly_valid(bench, signer, fresh)
+            known.update((one.serial, one.public_key) for one in fresh.values())
         issued |= fresh
     for request in requests:
+        # A batch's are empty so far; openssl on Windows writes CRLF.
+        files.replace(bench.workspace.staged(request.out), issued[request].pem)
         bench.workspace.publish(request.out)
     return tuple(issued[request] for request in requests)
 
@@ -74,52 +73,62 @@ def _issue_dry(
         line = openssl.ca_revoke(cnf=signer.cnf.name, certificate=bench.workspace.from_ca(old), reason="superseded")
         access.ca(bench, signer, line)
     staged = [bench.workspace.stage(request.out, mode=files.PUBLIC) for request in requests]
-    access.ca(bench, signer, _line(bench, signer, requests, terms, staged=staged, end=None))
+    sign_dry(bench, signer, requests, terms, staged=staged)
     for request in requests:
         bench.workspace.publish(request.out)
     return ()
 
 
-def already_issued(signer: Signer, csrs: Mapping[Request, SigningRequest]) -> dict[Request, Certificate]:
-    """Committed by a run that was cut off before it published: valid, and for the CSR's key. Staged for publishing."""
-    rows = Database(signer).valid(request.common_name for request in csrs)
+def sign_dry(
+    bench: Bench, signer: Signer, requests: Sequence[Request], terms: Terms, *, staged: Sequence[Path] = ()
+) -> None:
+    """Show the line that would sign them."""
+    access.ca(bench, signer, _line(bench, signer, requests, terms, staged=staged, end=None))
+
+
+def already_issued(
+    bench: Bench, signer: Signer, keys: Keys, terms: Terms, issuer: Certificate | None
+) -> dict[Request, Certificate]:
+    """Committed by a run that was cut off before it published: valid, for the CSR's key, and as it was asked for.
+
+    Raises CheckError where one is not: it was never published, and never shall be.
+    """
+    rows = Database(signer).valid(request.common_name for request in keys)
     found = {}
-    for request, csr in csrs.items():
+    for request, key in keys.items():
         row = rows.get(request.common_name.casefold())
         path = signer.certificate_of(row.serial) if row else None
         if path is None or not path.exists():
             continue
         certificate = inspect.read_certificate(path)
-        if certificate.public_key == csr.public_key and certificate.common_name == request.common_name:
-            files.replace(Workspace.staged(request.out), certificate.pem)
+        if certificate.public_key == key and certificate.common_name == request.common_name:
+            require_as_asked(certificate, request, terms, issuer or certificate, hardened=bench.hardened)
             found[request] = certificate
+    if found and bench.hardened and issuer:
+        _require_strictly_valid(bench, signer, found)
     return found
 
 
-def refusals(
-    signer: Signer, csrs: Mapping[Request, SigningRequest], terms: Terms, *, freed: Iterable[str] = ()
-) -> dict[Request, ThingmintError]:
-    """Why requests may not be signed: what openssl would sign, skip, or abort on without saying which one it was.
+def refusals(signer: Signer, keys: Keys, *, freed: Iterable[str] = ()) -> dict[Request, InputError]:
+    """Why requests may not be signed: their names, or their keys, belong to others.
 
     `freed` are serial numbers that are about to be revoked.
     """
     database, gone = Database(signer), set(freed)
-    taken = database.valid(request.common_name for request in csrs)
-    bearers = database.bearers(csr.public_key for csr in csrs.values())
-    refused: dict[Request, ThingmintError] = {}
-    for request, csr in csrs.items():
+    taken = database.valid(request.common_name for request in keys)
+    bearers = database.bearers(keys.values())
+    refused: dict[Request, InputError] = {}
+    twice = {key for key, count in Counter(keys.values()).items() if count > 1}
+    for request, key in keys.items():
         holder = taken.get(request.common_name.casefold())
-        bearer = bearers.get(csr.public_key)
-        problems = profile.request_problems(csr, terms.profile)
-        if csr.common_name != request.common_name or csr.subject != f"CN={csr.common_name}":
-            problems.insert(0, f"it is for the subject {csr.subject!r}, not for 'CN={request.common_name}'")
-        if problems:
-            refused[request] = InputError(
-                f"the CSR {request.csr} cannot be signed: {'; '.join(problems)}.",
-                things_to_try=[f"move {request.csr} away and run this again: it is made anew"],
-            )
-        elif holder and holder.serial not in gone:
+        bearer = bearers.get(key)
+        if holder and holder.serial not in gone:
             refused[request] = _name_is_taken(signer, request, holder)
+        elif key in twice:
+            refused[request] = InputError(
+                f"the key of {request.csr} is another device's as well: a key belongs to one identity.",
+                things_to_try=["move both keys and CSRs away, and run this again: they are made anew"],
+            )
         elif bearer and (bearer.common_name != request.common_name or bearer.status == "R"):
             refused[request] = InputError(
                 f"the key of {request.csr} was certified before, for {bearer.common_name!r} (serial {bearer.serial}"
@@ -127,6 +136,11 @@ def refusals(
                 things_to_try=[f"move the key and {request.csr} away, and run this again: both are made anew"],
             )
     return refused
+
+
+def _require_strictly_valid(bench: Bench, signer: Signer, issued: Mapping[Request, Certificate]) -> None:
+    serials = [one.serial for one in issued.values()]
+    require_strictly_valid(bench.workspace, bench.session.shell, bench.session.settings.pki.openssl, signer, serials)
 
 
 def _name_is_taken(signer: Signer, request: Request, holder: Row) -> InputError:
@@ -161,11 +175,16 @@ def sign(
     issuer: Certificate | None,
     *,
     staged: Sequence[Path] = (),
+    batch: bool = False,
 ) -> tuple[tuple[Row, ...], Finished]:
-    """In a transaction: openssl's line, and the rows that it added. One request goes into `staged`, many into certs/."""
+    """In a transaction: openssl's line, and the rows that it added. One request goes into `staged`, many into certs/.
+
+    `batch`: many, see Shell.run.
+    """
     before = signer.index.read_bytes()
     end = _clipped_end(bench, issuer, terms.days)
-    finished = access.ca(bench, signer, _line(bench, signer, requests, terms, staged=staged, end=end))
+    line = _line(bench, signer, requests, terms, staged=staged, end=end)
+    finished = access.ca(bench, signer, line, batch=batch)
     try:
         rows = index.added(before, signer.index.read_bytes(), count=len(requests), where=signer.index)
     except OSError as error:

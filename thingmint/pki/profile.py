@@ -87,6 +87,20 @@ def intermediate_section(pathlen: int) -> str:
     return "v3_intermediate" + (f"_{pathlen}" if pathlen else "")
 
 
+def request_extensions(profile: Profile) -> "list[tuple[x509.ExtensionType, bool]]":
+    """What a CSR of this profile asks for, as the article's -addext values do; each value, and whether it is critical."""
+    from cryptography import x509
+
+    asked: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(profile.is_ca, None), True),
+        (_key_usage(profile.usages), True),
+    ]
+    if profile.purposes:
+        purposes = [x509.ObjectIdentifier(oid) for oid in sorted(profile.purposes, reverse=True)]
+        asked.append((x509.ExtendedKeyUsage(purposes), False))
+    return asked
+
+
 def request_problems(csr: SigningRequest, profile: Profile) -> list[str]:
     """What speaks against signing: a weak or odd key, or extensions that this profile does not grant."""
     problems = []

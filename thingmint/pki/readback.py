@@ -1,15 +1,17 @@
 """What openssl claims to have issued, read back: each certificate against its request, terms and issuer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError
 from thingmint.pki import inspect, profile
-from thingmint.pki.bench import Bench, explained
+from thingmint.pki.bench import explained
 from thingmint.pki.index import Row
-from thingmint.pki.inspect import Certificate, SigningRequest
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.inspect import Certificate
+from thingmint.pki.order import Keys, Request, Terms
 from thingmint.pki.signer import Signer
+from thingmint.shell import Shell
+from thingmint.workspace import Workspace
 
 _MOST_PER_VERIFY = 200  # a command line has its limits
 
@@ -17,7 +19,7 @@ _MOST_PER_VERIFY = 200  # a command line has its limits
 def read_back(
     signer: Signer,
     rows: Sequence[Row],
-    csrs: Mapping[Request, SigningRequest],
+    keys: Keys,
     terms: Terms,
     issuer: Certificate | None,
     *,
@@ -26,12 +28,12 @@ def read_back(
     """Each request's certificate, found by its public key among the new rows: positions mean nothing. Durable after."""
     try:
         issued = {certificate.public_key: certificate for certificate in (_read_new(signer, row) for row in rows)}
-        files.sync_directory(signer.certs)
+        files.sync_all([signer.certificate_of(row.serial) for row in rows])
     except OSError as error:
         raise CheckError(f"what openssl wrote cannot be read back ({error}).") from None
     result = {}
-    for request, csr in csrs.items():
-        certificate = issued.get(csr.public_key)
+    for request, key in keys.items():
+        certificate = issued.get(key)
         if certificate is None:
             raise CheckError(f"openssl issued no certificate for the key of {request.csr}.")
         require_as_asked(certificate, request, terms, issuer or certificate, hardened=hardened)
@@ -43,7 +45,6 @@ def _read_new(signer: Signer, row: Row) -> Certificate:
     path = signer.certificate_of(row.serial)
     if not path.exists() or path.stat().st_size == 0:
         raise CheckError(f"openssl recorded {row.subject}, but its certificate {path} is missing or empty.")
-    files.sync(path)
     certificate = inspect.read_certificate(path)
     if certificate.serial != row.serial:
         raise CheckError(f"the certificate {path} has the serial number {certificate.serial}.")
@@ -70,13 +71,14 @@ def require_as_asked(
         )
 
 
-def require_strictly_valid(bench: Bench, signer: Signer, serials: Sequence[str]) -> None:
+def require_strictly_valid(
+    workspace: Workspace, shell: Shell, program: str, signer: Signer, serials: Sequence[str]
+) -> None:
     """openssl's own verdict, beside the one of require_as_asked: two implementations have to agree."""
-    workspace = bench.workspace
     paths = [workspace.from_ca(signer.certificate_of(serial)) for serial in serials]
     for first in range(0, len(paths), _MOST_PER_VERIFY):
         some = paths[first : first + _MOST_PER_VERIFY]
         line = openssl.verify(issuer=workspace.from_ca(signer.certificate), certificates=some)
-        finished = bench.session.shell.read((bench.session.settings.pki.openssl, *line), cwd=workspace.ca)
+        finished = shell.read((program, *line), cwd=workspace.ca)
         if finished.exit_code:
             raise explained(CheckError, "openssl verify refuses what openssl ca has issued", finished)

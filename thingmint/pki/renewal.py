@@ -29,7 +29,7 @@ def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identit
         return Identity(device, own, None, new=True)
     _swap(workspace, own, new)
     certificate = inspect.read_certificate(own.certificate)
-    identity.write_companions(bench, signer, own, device, certificate)
+    identity.write_companions(workspace, signer, own, device, certificate)
     return Identity(device, own, certificate, new=True)
 
 

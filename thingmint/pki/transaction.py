@@ -17,18 +17,22 @@ from thingmint.pki.signer import Signer
 
 
 @contextlib.contextmanager
-def transaction(bench: Bench, signer: Signer) -> Iterator[None]:
-    """What happens inside is kept whole or not at all: on any error, and at the next start after a kill."""
+def transaction(bench: Bench, signer: Signer) -> Iterator[dict[str, str]]:
+    """What happens inside is kept whole or not at all: on any error, and at the next start after a kill.
+
+    Whoever issues inside may put down what the ledger shall know of it: serial number → digest of the public key.
+    """
     recover(bench, signer)
+    keys: dict[str, str] = {}
     try:
         snapshot.take(signer.db)
-        yield
+        yield keys
     except BaseException:  # Ctrl-C too
         if snapshot.pending(signer.db):
             _put_back(signer)
         raise
     snapshot.commit(signer.db)
-    Database(signer).sync()
+    Database(signer).sync(keys)
 
 
 def recover(bench: Bench, signer: Signer) -> None:

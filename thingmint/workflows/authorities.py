@@ -77,9 +77,8 @@ def verify(session: Session, *, ca: str | None = None, name: str | None = None, 
     session.console.say(
         f"  {hub.target.hub_host} lets in devices of {certificate.common_name!r} until {certificate.not_after:%Y-%m-%d}"
     )
-    session.console.say(
-        f"next: invoke device --imei ID{'' if chosen in {family.DEFAULT, family.ROOT} else f' --ca {chosen}'}"
-    )
+    ca = "" if chosen in {family.DEFAULT, family.ROOT} else f" --ca {chosen}"
+    session.console.next_step(f"invoke device --imei ID{ca}")
 
 
 def _prove(
@@ -169,4 +168,4 @@ def _tell(session: Session, made: Made, what: str, *, next_task: str) -> None:
             f"  {made.signer.certificate}, until {made.certificate.not_after:%Y-%m-%d}, "
             f"thumbprint {made.certificate.thumbprint}"
         )
-        session.console.say(f"next: {next_task}")
+        session.console.next_step(next_task)

@@ -55,7 +55,7 @@ def device(
     with bench.locked(session) as locked:
         made = (renewal.renew if renew else identity.make)(locked, signer, chosen, wish)
         if hub:
-            _record_registration(session, made.files, hub.target.hub_host)
+            record_registration(session, made.files, hub.target.hub_host)
     if made.certificate:
         done = "renewed" if renew else "made" if made.new else "unchanged"
         session.console.say(f"{done}: certificate of {chosen} ({made.certificate.key})")
@@ -64,7 +64,8 @@ def device(
             f"thumbprint {made.certificate.thumbprint}"
         )
         session.console.say(f"  key: {made.files.key} (keep it private) · chain: {made.files.chain.name}")
-        session.console.say(f"next: invoke connect --imei {chosen}")
+        registers = f"invoke device --imei {chosen} registers it on the hub"
+        session.console.next_step(f"invoke connect --imei {chosen}" if register else registers)
     return made
 
 
@@ -96,14 +97,14 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     consent.ask(session, f"delete the identity of {chosen} on {hub.target.hub}", yes=yes)
     hub.registry.delete(chosen.text)
     own = DeviceFiles.of(session.workspace, chosen)
-    _record_registration(session, own, None)
+    record_registration(session, own, None)
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:
         session.console.say(
             f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate stays valid"
         )
-        session.console.say(f"next: invoke device --imei {chosen} registers it again")
+        session.console.next_step(f"invoke device --imei {chosen} registers it again")
 
 
 def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
@@ -119,7 +120,7 @@ def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
                 raise
     else:
         session.console.say(f"unchanged: {chosen} is registered on {hub.target.hub} already")
-    _require_x509_ca(hub, found)
+    require_x509_ca(hub, found)
     if found.status != "enabled":
         session.console.warn(
             f"{chosen} is {found.status} on the hub, which refuses it. To let it in again: "
@@ -127,7 +128,7 @@ def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
         )
 
 
-def _require_x509_ca(hub: "Hub", found: "Identity") -> None:
+def require_x509_ca(hub: "Hub", found: "Identity") -> None:
     if found.authentication != X509_CA:
         raise InputError(
             f"{found.device_id} is registered on {hub.target.hub} with the authentication {found.authentication!r}: "
@@ -139,7 +140,7 @@ def _require_x509_ca(hub: "Hub", found: "Identity") -> None:
         )
 
 
-def _record_registration(session: Session, own: DeviceFiles, hub_host: str | None) -> None:
+def record_registration(session: Session, own: DeviceFiles, hub_host: str | None) -> None:
     record = Record.read(own.record)
     if record and record.registered_on != hub_host:
         session.workspace.write(own.record, replace(record, registered_on=hub_host).to_json())

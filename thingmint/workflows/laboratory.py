@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
 
 
+_NEXT = "invoke rootca subca verify device --imei ID; invoke lab-down stops the lab"
+
+
 def up(session: Session) -> None:
     """Start it, or say that it runs."""
     _announce(session)
@@ -22,6 +25,7 @@ def up(session: Session) -> None:
     lab = control.start(session)  # also of a running one: it may play another hub
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
     _tell(session, lab)
+    session.console.next_step(_NEXT)
 
 
 def down(session: Session) -> None:
@@ -31,10 +35,13 @@ def down(session: Session) -> None:
         session.console.say("would stop the lab")
         return
     from thingmint.lab import control
+    from thingmint.lab.state import LabFolder
 
+    used = LabFolder(session.workspace.lab).database.exists()
     stopped = control.stop(session)
     session.console.say("stopped: the lab" if stopped else "unchanged: no lab was running")
-    session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
+    if used:
+        session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
 
 
 def run(session: Session) -> None:
@@ -48,7 +55,12 @@ def run(session: Session) -> None:
     if control.running(session):
         raise InputError("the lab is running already, in the background.", things_to_try=["stop it: invoke lab-down"])
     session.workspace.prepare()
-    control.serve(session, lambda lab: _tell(session, lab))
+
+    def ready(lab: "RunningLab") -> None:
+        _tell(session, lab)
+        session.console.say(f"next, in another terminal: {_NEXT}")
+
+    control.serve(session, ready)
 
 
 def _announce(session: Session) -> None:
@@ -63,4 +75,3 @@ def _tell(session: Session, lab: "RunningLab") -> None:
     session.console.say(
         f"  log: {lab.folder / 'lab.log'} · ends after {session.settings.lab.idle_minutes} idle minutes"
     )
-    session.console.say("next: invoke rootca subca verify device --imei ID; invoke lab-down stops the lab")

@@ -53,7 +53,8 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         made = revocation.make_crl(locked, signer)
     session.console.say(f"revoked: {own.certificate} ({why})")
     _tell_crl(session, made)
-    session.console.say(f"  what stays: its files; next: invoke device --imei {chosen} --renew makes a new one")
+    session.console.say("  what stays: its files")
+    session.console.next_step(f"invoke device --imei {chosen} --renew makes a new one")
 
 
 def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:

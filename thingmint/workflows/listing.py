@@ -80,7 +80,8 @@ def ca_delete(session: Session, *, name: str | None, yes: bool = False) -> None:
     consent.ask(session, f"delete {wanted} ({found.subject}, {found.thumbprint}) on {hub.target.hub}", yes=yes)
     hub.certificates.delete(wanted, etag=found.etag)
     session.console.say(f"deleted: {wanted} on {hub.target.hub}; devices of {found.subject!r} are refused from now on")
-    session.console.say("  what stays: the authority itself in ca/; next: invoke verify uploads it again")
+    session.console.say("  what stays: the authority itself in ca/")
+    session.console.next_step("invoke verify uploads it again")
 
 
 def config(session: Session) -> None:

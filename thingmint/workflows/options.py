@@ -70,6 +70,13 @@ def authority(name: str | None, default: AuthorityName | None = None) -> Authori
     return default if name is None else AuthorityName.parse(name)
 
 
+def require_alone(option: str, **others: object) -> None:
+    """Raises InputError where an option is given together with `option` that means something else."""
+    for name, value in others.items():
+        if value:
+            raise InputError(f"--{name} and {option} cannot be used together.", things_to_try=["leave one of them out"])
+
+
 def certificate_name(session: Session, name: str | None, ca: AuthorityName = family.DEFAULT) -> str:
     """A CA certificate's name on the hub; the hub would check it, but only after an upload was under way."""
     if name is None:

@@ -51,7 +51,7 @@ def rehearse(session: Session, *, imei: str | None) -> None:
     console.say(
         f"done in {time.monotonic() - started:.1f} s; its lab is stopped, its files stay in {inner.workspace.root}"
     )
-    console.say(f"next: invoke rootca subca verify device --imei {chosen}")
+    console.next_step(f"invoke rootca subca verify device --imei {chosen}")
 
 
 def _stop_lab(inner: Session) -> None:

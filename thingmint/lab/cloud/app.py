@@ -53,7 +53,7 @@ def _lab_routes(hub: Hub) -> list[Route]:
 
     async def health(request: Request) -> Response:
         require_owner(request)
-        return JSONResponse({"folder": str(hub.folder.path.resolve()), "hub": hub.role.hub})
+        return JSONResponse({"folder": hub.folder.identity, "hub": hub.role.hub})
 
     async def stop(request: Request) -> Response:
         require_owner(request)

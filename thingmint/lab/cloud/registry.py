@@ -13,7 +13,7 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.identities import created, identity_json, require_id, twin_json, updated
 from thingmint.lab.cloud.records import Device
 from thingmint.lab.cloud.tokens import REGISTRY_AUDIENCES, Signer, TokenProblem, check_sas
-from thingmint.lab.cloud.wire import Refusal, not_done, read_json, registry_error
+from thingmint.lab.cloud.wire import REGISTRY_ERRORS, Refusal, not_done, read_json, registry_error
 
 # https://learn.microsoft.com/rest/api/iothub/service/devices, version 2021-04-12
 MOST_LISTED = 1000
@@ -158,20 +158,24 @@ class _Registry:
         return JSONResponse([twin_json(device) for device in page], headers=headers)
 
     def bulk(self, items: Any) -> Response:
-        """Each item by itself; 400 if any failed, and the rest is done all the same."""
+        """Each item by itself, all in one transaction; 400 if any failed, and the rest is done all the same."""
         if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
             raise _no_json()
         if len(items) > MOST_IN_BULK:
             raise registry_error("ArgumentInvalid", f"A bulk operation takes at most {MOST_IN_BULK} devices.")
+        if len({str(item.get("id")) for item in items}) < len(items):
+            raise registry_error("DeviceDefinedMultipleTimes", "A bulk operation names each device once.")
         errors: list[dict[str, Any]] = []
-        for item in items:
-            try:
-                self._bulk_item(item)
-            except Refusal as refusal:
-                name = (refusal.headers or {})["iothub-errorcode"]
-                device_id = str(item.get("id", ""))
-                self._hub.journal.write(f"refused the bulk item {device_id!r}: {refusal.reason}")
-                errors.append({"deviceId": device_id, "errorCode": name, "errorStatus": refusal.reason})
+        with self._store.transaction():
+            for item in items:
+                try:
+                    self._bulk_item(item)
+                except Refusal as refusal:
+                    # A number, as the service sends it; its reference shows a name.
+                    code = REGISTRY_ERRORS[(refusal.headers or {})["iothub-errorcode"]]
+                    device_id = str(item.get("id", ""))
+                    self._hub.journal.write(f"refused the bulk item {device_id!r}: {refusal.reason}")
+                    errors.append({"deviceId": device_id, "errorCode": code, "errorStatus": refusal.reason})
         self._hub.changed()
         result = {"isSuccessful": not errors, "errors": errors, "warnings": []}
         return JSONResponse(result, 400 if errors else 200)

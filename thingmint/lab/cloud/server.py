@@ -173,6 +173,9 @@ class _Web(uvicorn.Server):
 def _listen() -> socket.socket:
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     listener.setblocking(False)
+    # Accepted sockets inherit it. asyncio sets it only where the socket names its protocol, which create_server's do
+    # not: then each answer, sent in two pieces, waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 

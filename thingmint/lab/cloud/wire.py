@@ -66,6 +66,7 @@ def provider_error(code: int, message: str) -> Refusal:
 REGISTRY_ERRORS = {
     "ArgumentInvalid": 400004,
     "IotHubFormatError": 400006,
+    "DeviceDefinedMultipleTimes": 400011,
     "IotHubUnauthorizedAccess": 401002,
     "IotHubUnauthorized": 401003,
     "DeviceNotFound": 404001,

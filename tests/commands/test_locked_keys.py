@@ -9,9 +9,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 from tests.pki.test_authority import fingerprint
 from tests.pki.test_hsm import PIN, needs_token, token
-from tests.test_tasks import IMEI, INVOKE, ROOT, CommandLine
 
 __all__ = ["token"]  # a fixture
 
@@ -112,6 +112,24 @@ def test_the_whole_path_with_encrypted_keys(line: CommandLine) -> None:
         assert not path.is_file() or PASSPHRASE.encode() not in path.read_bytes(), path
 
 
+def test_a_series_asks_once_and_before_the_hub_is_told(line: CommandLine, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("one\ntwo\nthree\n")
+    series = ("device", "--imei-file", str(ids))
+    line.ok("rootca", "subca", "--encrypt", **ENV)
+    wrong = line(*series, **{**ENV, "PASS": "wrong wrong"})
+    assert wrong.returncode == 2
+    assert "the passphrase of ca/subca/subca.key is wrong" in wrong.stderr
+    assert json.loads(line.ok("devices", "--json").stdout) == []
+    assert not list((line.workspace / "devices").glob("one*"))
+    made = line.ok("-e", *series, **ENV)
+    assert "made: 3" in made.stderr
+    assert "openssl ca -config subca.cnf -passin env:CA_PASSPHRASE" in made.stderr
+    assert "unchanged: 3" in line.ok(*series, **UNSET).stderr
+    ids.write_text("four\n")
+    assert "-passin env:CA_PASSPHRASE" in line.ok("--dry", *series, **UNSET).stderr
+
+
 def test_the_root_key_is_needed_for_nothing_but_subca(line: CommandLine) -> None:
     line.ok("rootca", "subca")
     (line.workspace / "ca/rootca/rootca.key").rename(line.workspace.parent / "offline.key")
@@ -187,6 +205,9 @@ def test_the_whole_path_with_both_keys_on_a_token(line: CommandLine, token: str)
     after = {name: value for name, value in fingerprint(line.workspace).items() if not name.startswith("lab/")}
     assert after == before
     assert json.loads(line.ok("devices", "--json").stdout)[0]["status"] == "enabled"
+    ids = line.workspace.parent / "ids.txt"
+    ids.write_text("one\ntwo\n")
+    line.ok("device", "--imei-file", str(ids), **pin)
     line.ok("connect", "--imei", IMEI, **UNSET)
     assert "not checked: the key of rootca, which is on a token" in line.ok("ca-check", **UNSET).stderr
     line.ok("device-revoke", "--imei", IMEI, "--yes", **pin)

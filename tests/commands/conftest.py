@@ -1,0 +1,60 @@
+"""The command line as a user has it: real processes, in workspaces of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INVOKE = Path(sys.executable).with_name("invoke")
+IMEI = "350457791791735879"
+SECRET = re.compile(r"PRIVATE KEY|SharedAccessKey=|eyJ[A-Za-z0-9_-]{20}|client_secret=")
+
+
+class CommandLine:
+    """`invoke …` in one workspace, from the repository's folder."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("THINGMINT_")},
+            "THINGMINT_WORKSPACE": str(workspace),
+            "THINGMINT_PKI_KEY": "ec:P-256",
+            "HTTPS_PROXY": "http://proxy.invalid:1",
+        }
+
+    def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [INVOKE, *words], cwd=ROOT, env={**self.environment, **environment}, check=False, capture_output=True,
+            text=True, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        shown = done.stdout + done.stderr
+        assert "Traceback" not in shown, shown
+        assert not SECRET.search(shown), shown
+        return done
+
+    def ok(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = self(*words, **environment)
+        assert done.returncode == 0, done.stderr
+        return done
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[CommandLine]:
+    """Nothing made, no lab running (and none left behind)."""
+    line = CommandLine(tmp_path / "ws")
+    yield line
+    line.ok("lab-down")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """After the user's own line; its lab runs until the module ends."""
+    line = CommandLine(tmp_path_factory.mktemp("made") / "ws")
+    line.ok("rootca", "subca", "verify", "device", "--imei", IMEI)
+    yield line
+    line.ok("lab-down")

@@ -1,0 +1,90 @@
+"""device --imei-file: a list as a spreadsheet writes it, registered and made; what is bad is named, the rest is done."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import INVOKE, ROOT, CommandLine
+
+
+def test_a_spreadsheets_list_is_registered_made_and_connects(made: CommandLine, tmp_path: Path) -> None:
+    rows = "".join(f"unit {n};49015420{n:07}\r\n" for n in range(250))
+    ids = tmp_path / "ids.csv"
+    ids.write_bytes(f"\ufeffName;IMEI\r\n{rows}x;bad id\r\ny;3,50458E+14\r\nunit 0;490154200000000\r\n".encode())
+    done = made("device", "--imei-file", str(ids))
+    assert done.returncode == 4
+    assert "made: 250 · unchanged: 0 · refused: 0 · of 250" in done.stderr
+    assert "line 252: x;bad id: it breaks the rule" in done.stderr
+    assert "line 253: y;3,50458E+14: a spreadsheet made" in done.stderr
+    assert "1 line(s) repeat an id" in done.stderr
+    registered = {one["deviceId"] for one in json.loads(made.ok("devices", "--json").stdout)}
+    assert {f"49015420{n:07}" for n in range(250)} <= registered
+    made.ok("connect", "--imei", "490154200000249")
+    assert "unchanged: 250" in made("device", "--imei-file", str(ids)).stderr
+    made.ok("device", "--imei", "490154200000001")
+    made.ok("ca-check")
+
+
+def test_standard_input_is_a_list_too(made: CommandLine) -> None:
+    done = subprocess.run(
+        [INVOKE, "device", "--imei-file", "-", "--no-register"], cwd=ROOT, env=made.environment, check=True,
+        input="# three\npiped-1\n\npiped-2\n", capture_output=True, text=True,
+    )  # fmt: skip
+    assert "made: 2" in done.stderr
+    assert (made.workspace / "devices/piped-2.chain.pem").exists()
+
+
+def test_what_contradicts_itself_touches_nothing(made: CommandLine, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("never\n")
+    for words, said in (
+        (("--imei", "one"), "--imei and --imei-file cannot be used together"),
+        (("--renew",), "--renew and --imei-file cannot be used together"),
+        (("--ca", "nobody"), "nobody.pem is missing"),
+        (("--key", "dsa"), "--key 'dsa'"),
+    ):
+        done = made("device", "--imei-file", str(ids), *words)
+        assert done.returncode == 2
+        assert said in done.stderr
+    assert made("device", "--imei-file", str(tmp_path / "gone.txt")).returncode == 2
+    assert not list((made.workspace / "devices").glob("never*"))
+
+
+def test_dry_shows_the_line_and_writes_nothing(bare: CommandLine, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("one\ntwo\n")
+    done = bare.ok("--dry", "rootca", "subca", "device", "--imei-file", str(ids))
+    assert "openssl ca -config subca.cnf -batch -notext -infiles ../devices/one.csr ../devices/two.csr" in done.stderr
+    assert not bare.workspace.exists()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4])
+def test_ctrl_c_loses_nothing_and_the_same_line_goes_on(bare: CommandLine, tmp_path: Path, seconds: float) -> None:
+    bare.ok("rootca", "subca")
+    ids = tmp_path / "ids.txt"
+    ids.write_text("".join(f"unit-{n}\n" for n in range(1200)))
+    words = ("device", "--imei-file", str(ids), "--no-register")
+    process = subprocess.Popen(
+        [INVOKE, *words], cwd=ROOT, env=bare.environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    devices = bare.workspace / "devices"
+    deadline = time.monotonic() + 30
+    while not list(devices.glob("*.csr")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130, talk
+    assert "Traceback" not in talk
+    told = re.search(r"made: (\d+) ", talk)
+    assert told
+    assert len(list(devices.glob("*.chain.pem"))) == int(told[1]) < 1200
+    assert "made: " in bare.ok(*words).stderr
+    assert len(list(devices.glob("*.chain.pem"))) == 1200
+    bare.ok("ca-check")

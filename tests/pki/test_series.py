@@ -1,0 +1,204 @@
+"""Many devices at once: the same result as one by one, bad ones named, and a cut anywhere is gone on from."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeSession
+from tests.pki.test_authority import fingerprint, make_both, openssl
+from tests.pki.test_faults import VICTIM, require_whole
+from tests.pki.test_identity import make_device
+from thingmint.errors import CheckError
+from thingmint.ids import AuthorityName, DeviceId
+from thingmint.pki import audit, authority, bench, family, inspect, series
+from thingmint.pki.series import Outcome
+from thingmint.pki.wish import Wish
+from thingmint.session import Session
+
+SERIES = """
+import sys
+from pathlib import Path
+from thingmint import config
+from thingmint.console import Console
+from thingmint.ids import DeviceId
+from thingmint.pki import family, series
+from thingmint.pki.wish import Wish
+from thingmint.session import make_session
+if __name__ == "__main__":
+    session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
+    ids = [DeviceId.parse(f"s{n}") for n in range(int(sys.argv[2]))]
+    batches = [ids[first : first + 40] for first in range(0, len(ids), 40)]
+    series.make(session, family.signer(session.workspace), batches, Wish(), done=lambda outcome: None)
+"""
+
+
+def ids(*names: str) -> list[DeviceId]:
+    return [DeviceId.parse(name) for name in names]
+
+
+def make_series(session: Session, *batches: list[DeviceId], wish: Wish = Wish()) -> list[Outcome]:  # noqa: B008 - frozen
+    outcomes: list[Outcome] = []
+    series.make(session, family.signer(session.workspace), batches, wish, done=outcomes.append)
+    return outcomes
+
+
+@pytest.fixture
+def ready(session: Session) -> Session:
+    make_both(session)
+    return session
+
+
+def test_a_series_is_whole_and_running_again_changes_no_byte(ready: Session) -> None:
+    batches = [ids(*(f"s{batch}-{n}" for n in range(60))) for batch in range(3)]
+    outcomes = make_series(ready, *batches, wish=Wish(days=30))
+    assert [(one.made, one.unchanged, one.refused) for one in outcomes] == [(60, 0, ())] * 3
+    require_whole(ready, devices=[one.text for batch in batches for one in batch])
+    assert audit.audit(ready.workspace).findings == ()
+    own = ready.workspace.devices / "s1-7.key"
+    assert own.stat().st_mode & 0o777 == 0o600
+    assert inspect.read_certificate(own.with_suffix(".pem")).lifetime_days == 30
+    before = fingerprint(ready.workspace.root)
+    assert [(one.made, one.unchanged) for one in make_series(ready, *batches)] == [(0, 60)] * 3
+    assert fingerprint(ready.workspace.root) == before
+
+
+def test_it_is_what_one_by_one_makes(ready: Session) -> None:
+    make_device(ready, DeviceId.parse("single"))
+    make_series(ready, ids("series"))
+
+    def extensions(kind: str, path: str) -> list[str]:
+        """Names and values, without the identifiers of the keys."""
+        text = openssl(kind, "-noout", "-text", "-in", str(ready.workspace.devices / path))
+        lines = text[text.index("X509v3") : text.index("Signature Algorithm", text.index("X509v3"))].splitlines()
+        return [line.strip() for line in lines if not line.strip()[:2].isalnum() or not line.count(":") > 5]
+
+    for kind, end in (("req", "csr"), ("x509", "pem")):
+        assert extensions(kind, f"series.{end}") == extensions(kind, f"single.{end}") != []
+    assert {path.name.removeprefix("series") for path in ready.workspace.devices.glob("series*")} == {
+        path.name.removeprefix("single") for path in ready.workspace.devices.glob("single*")
+    }
+
+
+def test_rsa_and_a_chain_of_named_authorities(tmp_path: Path, make_session_in: MakeSession) -> None:
+    session = make_session_in(tmp_path / "ws")
+    make_both(session)
+    with bench.locked(session) as locked:
+        for name, parent, pathlen in (("policy", "rootca", 1), ("factory-a", "policy", None)):
+            wish = Wish(pathlen=pathlen, key="ec:P-256")
+            authority.make_intermediate(locked, wish, name=AuthorityName(name), parent=AuthorityName(parent))
+    signer = family.signer(session.workspace, AuthorityName("factory-a"))
+    series.make(session, signer, [ids("one", "two")], Wish(), done=lambda _outcome: None)
+    certificate, *above = inspect.read_chain(session.workspace.devices / "one.chain.pem")
+    assert certificate.key == "rsa:2048"
+    assert [one.common_name[-9:] for one in above] == ["factory-a", "CA policy"]
+    assert audit.audit(session.workspace).findings == ()
+
+
+def test_what_a_cut_off_run_left_is_taken_up_and_what_is_wrong_is_named(ready: Session) -> None:
+    devices = ready.workspace.devices
+    for name in ("key-only", "pair", "orphan", "taken", "done", "Case"):
+        make_device(ready, DeviceId.parse(name))
+    for name, ends in {
+        "key-only": (".csr", ".pem"), "pair": (".pem",), "orphan": (".key", ".pem"), "taken": (".key", ".csr", ".pem"),
+    }.items():  # fmt: skip
+        for end in ends:
+            (devices / f"{name}{end}").unlink()
+    shutil.copy(devices / "done.key", devices / "thief.key")
+    (devices / "fresh.key.new").write_bytes(b"torn")
+    wanted = ids("key-only", "pair", "orphan", "thief", "taken", "done", "case", "fresh")
+    (outcome,) = make_series(ready, wanted)
+    assert (outcome.made, outcome.unchanged) == (3, 1)  # key-only, pair, fresh; done
+    refused = {one.device.text: one.problem for one in outcome.refused}
+    assert refused.keys() == {"orphan", "thief", "taken", "case"}
+    assert "its private key" in refused["orphan"]
+    assert "certified before, for 'done'" in refused["thief"]
+    assert "has already issued a certificate for 'taken'" in refused["taken"]
+    assert "by case alone" in refused["case"]
+    require_whole(ready, devices=["key-only", "pair", "done", "fresh"])
+
+
+def test_one_key_under_two_names_of_a_batch_is_refused(ready: Session) -> None:
+    make_series(ready, ids("one"))
+    for name in ("two", "three"):
+        shutil.copy(ready.workspace.devices / "one.key", ready.workspace.devices / f"{name}.key")
+    (ready.workspace.ca / "subca/db/ledger.sqlite3").unlink()
+    (outcome,) = make_series(ready, ids("two", "three"))
+    assert len(outcome.refused) == 2
+    assert outcome.made == 0
+
+
+def run_series(root: Path, count: int) -> subprocess.Popen[bytes]:
+    program = root.parent / "series.py"  # a file, since spawned workers import it
+    program.write_text(SERIES)
+    return subprocess.Popen([sys.executable, program, str(root), str(count)], start_new_session=True)
+
+
+@pytest.mark.parametrize("whom", ["python", "group"])
+@pytest.mark.parametrize("seconds", [0.35, 0.6, 0.9])
+def test_a_kill_at_any_moment_is_gone_on_from(ready: Session, whom: str, seconds: float) -> None:
+    root = ready.workspace.root
+    process = run_series(root, 200)
+    time.sleep(seconds)
+    if whom == "python":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert run_series(root, 200).wait(timeout=60) == 0
+    require_whole(ready, devices=[f"s{n}" for n in range(200)])
+    assert audit.audit(ready.workspace).findings == ()
+
+
+def test_the_workers_end_with_their_parent(ready: Session) -> None:
+    process = run_series(ready.workspace.root, 2000)
+    deadline = time.monotonic() + 20
+    while not list(ready.workspace.devices.glob("*.pem")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    group = subprocess.run(["ps", "-o", "args=", "-g", str(process.pid)], check=False, capture_output=True, text=True)
+    assert not [line for line in group.stdout.splitlines() if "spawn_main" in line]
+
+
+def test_others_get_their_turn(ready: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "SHIFT_SECONDS", 0.2)
+    argv = [sys.executable, "-c", VICTIM, str(ready.workspace.root), "0", "-"]
+    other = subprocess.Popen(argv)
+    turns = []
+
+    def done(_outcome: Outcome) -> None:
+        turns.append(other.poll())
+
+    batches = [ids(*(f"s{batch}-{n}" for n in range(20))) for batch in range(25)]
+    series.make(ready, family.signer(ready.workspace), batches, Wish(), done=done)
+    assert other.wait(timeout=30) == 0
+    assert turns[0] is None
+    assert turns[-1] == 0, "it had to wait until the series was over"
+    require_whole(ready, devices=["victim"])
+
+
+def test_an_openssl_that_lies_about_a_batch_is_found_out(
+    ready: Session, tmp_path: Path, make_session_in: MakeSession
+) -> None:
+    fake = tmp_path / "openssl"
+    fake.write_text(
+        '#!/bin/sh\nopenssl "$@" || exit\ncase "$*" in *-infiles*)\n'
+        "last=$(ls -t subca/certs | head -1); other=$(ls -t subca/certs | sed -n 2p)\n"
+        'cp "subca/certs/$other" "subca/certs/$last";; esac\n'
+    )
+    fake.chmod(0o755)
+    lying = make_session_in(ready.workspace.root, pki_key="ec:P-256", pki_openssl=str(fake))
+    before = (ready.workspace.ca / "subca/db/index.txt").read_bytes()
+    with pytest.raises(CheckError, match="serial number"):
+        make_series(lying, ids("a", "b", "c"))
+    assert (ready.workspace.ca / "subca/db/index.txt").read_bytes() == before
+    assert not list(ready.workspace.devices.glob("*.pem"))
+    make_series(ready, ids("a", "b", "c"))
+    require_whole(ready, devices=["a", "b", "c"])

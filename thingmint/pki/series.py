@@ -1,0 +1,262 @@
+"""A series of devices: keys, CSRs and checks on all cores, `openssl ca -infiles` in batches, published as they come.
+
+While openssl signs one batch, workers publish the one before and prepare the one after. Each batch is a transaction of
+its own; a run that is cut off anywhere goes on where it was, since each step finds what exists.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import TypeVar
+
+from thingmint import files
+from thingmint.errors import CheckError, ToolError
+from thingmint.ids import AuthorityName, DeviceId
+from thingmint.pki import access, bench, family, identity, issuing, piecework
+from thingmint.pki.bench import Bench, explained
+from thingmint.pki.identity import DeviceFiles
+from thingmint.pki.inspect import Certificate
+from thingmint.pki.order import Keys, Terms
+from thingmint.pki.piecework import Issued, Job, Prepared
+from thingmint.pki.profile import DEVICE
+from thingmint.pki.signer import Signer
+from thingmint.pki.transaction import recover, transaction
+from thingmint.pki.wish import Wish
+from thingmint.session import Session
+
+BATCH = {"rsa": 100, "ec": 300 if os.name == "nt" else 500}
+"""Devices a batch: openssl's cost a certificate is flat from 100 on; RSA keys take their time; Windows limits a command
+line to 32,767 characters."""
+SHIFT_SECONDS = 10.0
+"""How long the authority is kept locked at a stretch: then others get their turn."""
+_TURN_SECONDS = 0.1
+_WORKERS = os.cpu_count() or 1
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A device of the series that was not done, and why; the others are."""
+
+    device: DeviceId
+    problem: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one batch: certificates made, devices found complete, and those that were refused."""
+
+    made: int
+    unchanged: int
+    refused: tuple[Refusal, ...]
+
+
+def require_possible(session: Session, signer: Signer, devices: Sequence[DeviceId]) -> None:
+    """What would stop all of them, asked before the hub is told of any: a locked key's secret is asked for here."""
+    if any(not DeviceFiles.of(session.workspace, one).certificate.exists() for one in devices):
+        signer.able_to_sign()
+        access.unlock(session, signer)
+
+
+def batch_size(session: Session, wish: Wish) -> int:
+    return BATCH[(wish.key or session.settings.pki.key).partition(":")[0]]
+
+
+def make(
+    session: Session,
+    signer: Signer,
+    batches: Iterable[Sequence[DeviceId]],
+    wish: Wish,
+    *,
+    asked_signer: AuthorityName | None = None,
+    registered_on: str | None = None,
+    done: Callable[[Outcome], None],
+) -> None:
+    """Make the devices of each batch; `done` is told of each one. The next batch is taken while openssl signs.
+
+    Raises ToolError or CheckError where the authority itself fails: that batch is put back, the earlier ones stand.
+    """
+    job = Job(
+        session.workspace.root,
+        signer,
+        asked_signer.text if asked_signer else None,
+        wish,
+        session.settings.pki.key,
+        Terms(DEVICE, wish.days),
+        session.settings.pki.profile == "hardened",
+        session.settings.pki.openssl,
+    )
+    supply = iter(batches)
+    with _workers() as workers, ThreadPoolExecutor(1) as thread:
+        line = _Line(job, workers, thread, registered_on, done)
+        while line.hungry:
+            with bench.locked(session) as locked:
+                line.shift(locked, supply)
+            if line.hungry:
+                time.sleep(_TURN_SECONDS)  # the lock is polled for: whoever waits has it now
+
+
+def rehearse(locked: Bench, signer: Signer, devices: Sequence[DeviceId], wish: Wish) -> None:
+    """With --dry: the openssl lines of the series; keys and CSRs are made in process, without one."""
+    size = batch_size(locked.session, wish)
+    for first in range(0, len(devices), size):
+        requests = [piecework.request_of(locked.workspace, one) for one in devices[first : first + size]]
+        issuing.sign_dry(locked, signer, requests, Terms(DEVICE, wish.days))
+
+
+class _Line:
+    """The production line: at most one batch is prepared, one signed and one published at a time."""
+
+    def __init__(
+        self,
+        job: Job,
+        workers: ProcessPoolExecutor,
+        thread: ThreadPoolExecutor,
+        registered_on: str | None,
+        done: Callable[[Outcome], None],
+    ) -> None:
+        self.hungry = True
+        self._job = job
+        self._workers = workers
+        self._thread = thread
+        self._registered_on = registered_on
+        self._done = done
+        self._ahead: list[Future[list[Prepared]]] = []
+        self._publishing: list[Future[None]] = []
+
+    def shift(self, locked: Bench, supply: Iterator[Sequence[DeviceId]]) -> None:
+        """Batch after batch for SHIFT_SECONDS, or until there are no more; nothing is in flight afterwards."""
+        recover(locked, self._job.signer)
+        issuer = self._job.signer.able_to_sign()
+        chain = (issuer, *family.above(locked.workspace, issuer))
+        above = b"".join(one.pem for one in chain if not one.issued_by(one))
+        ends = time.monotonic() + SHIFT_SECONDS
+        try:
+            while time.monotonic() < ends:
+                if not self._ahead:
+                    self._take(supply)
+                if not self._ahead:
+                    return
+                prepared, self._ahead = _collect(self._ahead), []
+                signing = self._thread.submit(_sign, locked, self._job, issuer, prepared, self._workers)
+                try:
+                    self._take(supply)
+                finally:  # after Ctrl-C or a refusal of the hub, too: what is signed gets published
+                    issued, outcome = signing.result()
+                    self._published()
+                    parts = [(part, above, self._registered_on) for part in _parts(issued)]
+                    self._publishing = [self._workers.submit(piecework.publish, self._job, *part) for part in parts]
+                    self._done(outcome)
+        finally:
+            # Nobody may be writing when the lock is given back.
+            wait(self._ahead)
+            wait(self._publishing)
+        self._published()
+
+    def _published(self) -> None:
+        """Wait for it; raises what went wrong."""
+        for one in self._publishing:
+            one.result()
+        self._publishing = []
+
+    def _take(self, supply: Iterator[Sequence[DeviceId]]) -> None:
+        """Have the next batch prepared, where there is one."""
+        devices = next(supply, None)
+        if devices is None:
+            self.hungry = False
+            return
+        self._ahead = [self._workers.submit(piecework.prepare, self._job, part) for part in _parts(devices)]
+
+
+def _sign(
+    locked: Bench, job: Job, issuer: Certificate, prepared: Sequence[Prepared], workers: ProcessPoolExecutor
+) -> tuple[list[Issued], Outcome]:
+    """One batch through openssl: what came out, read back, and what became of each device."""
+    signer = job.signer
+    refused = {one.device.text: Refusal(one.device, one.problem) for one in prepared if one.problem}
+    wanted = {
+        piecework.request_of(locked.workspace, one.device): one.public_key
+        for one in prepared
+        if not one.done and not one.problem
+    }
+    found = issuing.already_issued(locked, signer, wanted, job.terms, issuer)
+    missing = {request: key for request, key in wanted.items() if request not in found}
+    for request, error in issuing.refusals(signer, missing).items():
+        refused[request.common_name] = Refusal(DeviceId(request.common_name), error.message)
+    clashes = identity.clashes(locked.workspace, [request.common_name for request in missing])
+    for name, other in clashes.items():
+        refused[name] = Refusal(DeviceId(name), f"it differs from the existing {other!r} by case alone")
+    missing = {request: key for request, key in missing.items() if request.common_name not in refused}
+    issued = [Issued.of(certificate) for certificate in found.values()]
+    if missing:
+        issued += _sign_missing(locked, job, issuer, missing, workers)
+    unchanged = sum(one.done for one in prepared)
+    return issued, Outcome(len(issued), unchanged, tuple(refused.values()))
+
+
+def _sign_missing(
+    locked: Bench, job: Job, issuer: Certificate, missing: Keys, workers: ProcessPoolExecutor
+) -> list[Issued]:
+    with transaction(locked, job.signer) as known:
+        issuing.free_expired(locked, job.signer, missing)
+        rows, finished = issuing.sign(locked, job.signer, list(missing), job.terms, issuer, batch=True)
+        by_name = {request.common_name: (request, key) for request, key in missing.items()}
+        if strangers := [row.subject for row in rows if row.common_name not in by_name]:
+            raise explained(
+                CheckError, f"openssl issued a certificate for {strangers[0]}, which nobody asked for", finished
+            )
+        parts = [(part, dict(by_name[row.common_name] for row in part)) for part in _parts(rows)]
+        files.sync_all([job.signer.certificate_of(row.serial) for row in rows])
+        checks = [workers.submit(piecework.check, job, *part) for part in parts]
+        try:
+            issued = _collect(checks)
+        except CheckError as error:
+            raise explained(CheckError, error.message.rstrip("."), finished) from None
+        known.update((one.serial, one.public_key) for one in issued)
+    return issued
+
+
+def _parts(whole: Sequence[_T]) -> list[Sequence[_T]]:
+    """For each worker one, as long as that is worth its way there."""
+    size = max(50, -(-len(whole) // _WORKERS))
+    return [whole[first : first + size] for first in range(0, len(whole), size)]
+
+
+def _collect(futures: Sequence[Future[list[_T]]]) -> list[_T]:
+    """All results; the first exception where there is one."""
+    return [one for future in futures for one in future.result()]
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[ProcessPoolExecutor]:
+    # Spawned on every system: a fork of a process with threads may hang, and the SDKs have threads.
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(_WORKERS, context, initializer=_begin_work) as pool:
+            yield pool
+    except BrokenProcessPool:
+        raise ToolError(
+            "a worker process of the series ended unexpectedly.",
+            things_to_try=["run the same line again: it goes on where it was", "is the machine out of memory?"],
+        ) from None
+
+
+def _begin_work() -> None:
+    """In each worker: Ctrl-C is the main process's business, and its death, even by kill -9, is theirs as well."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
