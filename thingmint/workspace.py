@@ -1,6 +1,7 @@
 """Where everything lives: each path, its mode, staged and atomic writes, locks. Knows --dry, so that callers need not."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,11 @@ class Workspace:
 
     def from_ca(self, path: Path) -> str:
         """A path as the openssl lines have it: relative to ca/, with forward slashes on every system."""
-        return Path(os.path.relpath(path, self.ca)).as_posix()
+        return f"{self._from_ca(path.parent)}/{path.name}".removeprefix("./")
+
+    @functools.cache  # noqa: B019 - one workspace a command line; a series asks for the same folder each time
+    def _from_ca(self, folder: Path) -> str:
+        return Path(os.path.relpath(folder, self.ca)).as_posix()
 
     # --- looking -----------------------------------------------------------------------------------------------
 

@@ -5,19 +5,22 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thingmint import openssl
 from thingmint.errors import ThingmintError, ToolError
-from thingmint.session import Session
 from thingmint.shell import Finished, Shell, shown
 from thingmint.workspace import Workspace
+
+if TYPE_CHECKING:  # the workers of a series import this module: the configuration would cost each of them 0.2 s
+    from thingmint.session import Session
 
 
 @dataclass(frozen=True)
 class Bench:
     """Made by `locked` alone. `lock` is the descriptor that each openssl child inherits (see files.lock)."""
 
-    session: Session
+    session: "Session"
     lock: int
 
     @property
@@ -53,7 +56,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def locked(session: Session) -> Iterator[Bench]:
+def locked(session: "Session") -> Iterator[Bench]:
     """Check openssl, make the folders, take the lock. Waits for other runs in this workspace."""
     require_openssl(session)
     session.workspace.prepare()
@@ -75,7 +78,7 @@ def explained(kind: type[ThingmintError], message: str, finished: Finished) -> T
     )
 
 
-def require_openssl(session: Session) -> None:
+def require_openssl(session: "Session") -> None:
     """Raises ToolError unless `pki.openssl` is OpenSSL 3.0 or newer."""
     _check_version(session.settings.pki.openssl, session.shell, session.workspace.root)
 

@@ -124,10 +124,7 @@ def _prepare(job: Job, device: DeviceId, staged: list[tuple[Path, Path]]) -> Pre
     )
     for path, data, mode in ((own.key, made.key_pem, files.SECRET), (own.csr, made.csr_pem, files.PUBLIC)):
         if not path.exists():
-            temporary = workspace.staged(path)
-            temporary.unlink(missing_ok=True)  # an interrupted run's; the series holds the lock
-            files.create(temporary, data, mode=mode, durable=False)
-            staged.append((temporary, path))
+            staged.append((_stage(path, data, mode), path))
     return Prepared(device, made.public_key)
 
 
@@ -151,8 +148,15 @@ def publish(job: Job, issued: Sequence[Issued], above: bytes, registered_on: str
         own = DeviceFiles.of(workspace, DeviceId(one.device))
         record = Record(one.device, job.signer.name, one.serial, one.thumbprint, one.not_after, registered_on)
         for path, data in ((own.chain, one.pem + above), (own.record, record.to_json()), (own.certificate, one.pem)):
-            temporary = workspace.staged(path)
-            temporary.unlink(missing_ok=True)
-            files.create(temporary, data, mode=files.PUBLIC, durable=False)
-            staged.append((temporary, path))
+            staged.append((_stage(path, data, files.PUBLIC), path))
     files.rename_all(staged)
+
+
+def _stage(final: Path, data: bytes, mode: int) -> Path:
+    temporary = Workspace.staged(final)
+    try:
+        files.create(temporary, data, mode=mode, durable=False)
+    except FileExistsError:  # an interrupted run's; the series holds the lock
+        temporary.unlink()
+        files.create(temporary, data, mode=mode, durable=False)
+    return temporary
