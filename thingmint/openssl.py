@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from thingmint import engine
+
 CA_REQUEST: Final = ("basicConstraints = critical,CA:true", "keyUsage = critical,keyCertSign,cRLSign")
 SUBCA_REQUEST: Final = (*CA_REQUEST, "extendedKeyUsage = clientAuth,serverAuth")
 DEVICE_REQUEST: Final = (
@@ -37,8 +39,10 @@ ENCRYPT: Final = ("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-iter", "600000")
 
 def key_arguments(*, encrypted: bool, token: bool) -> tuple[str, ...]:
     """What a line says of an authority's key, for `req` and `ca` alike. A token's URI stands beside it."""
-    engine = ("-engine", "pkcs11", "-keyform", "engine") if token else ()
-    return (*engine, *(("-passin", f"env:{KEY_VARIABLE}") if encrypted or token else ()))
+    return (
+        *((*engine.USE, "-keyform", "engine") if token else ()),
+        *(("-passin", f"env:{KEY_VARIABLE}") if encrypted or token else ()),
+    )
 
 
 def with_key(line: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
@@ -48,10 +52,7 @@ def with_key(line: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
 
 def public_key_of_token(uri: str) -> tuple[str, ...]:
     """The public half of a token's key, on stdout: it proves the PIN before anything is changed."""
-    return (
-        *("pkey", "-engine", "pkcs11", "-inform", "engine", "-in", uri),
-        *("-passin", f"env:{KEY_VARIABLE}", "-pubout"),
-    )
+    return ("pkey", *engine.USE, "-inform", "engine", "-in", uri, "-passin", f"env:{KEY_VARIABLE}", "-pubout")
 
 
 def genpkey(*, key_spec: str, out: str) -> tuple[str, ...]:
@@ -185,66 +186,6 @@ class Explanation:
     things_to_try: tuple[str, ...] = ()
 
 
-# Of the pkcs11 engine (libp11 0.4) and the tokens behind it. After most of them openssl crashes: the text is all there is.
-_TOKEN: Final[tuple[tuple[str, Explanation], ...]] = (
-    (
-        r"PIN locked",
-        Explanation("the token's PIN is locked", ("unlock it with the token's own tools (its SO PIN or PUK)",)),
-    ),
-    (
-        r"PIN incorrect|PIN invalid|Invalid PIN length",
-        Explanation(
-            "the PIN is wrong",
-            (
-                "it was tried once, and nothing was changed; be sure of the next: after some, often three, a token locks",
-            ),
-        ),
-    ),
-    (r"PIN expired", Explanation("the token's PIN has expired", ("set a new one with the token's own tools",))),
-    (
-        r'Invalid engine "pkcs11"',
-        Explanation(
-            "openssl has no engine for tokens (pkcs11)",
-            ("Debian, Ubuntu: apt install libengine-pkcs11-openssl", "macOS: brew install libp11"),
-        ),
-    ),
-    (
-        r"[Uu]nknown option:? -?(engine|keyform)",
-        Explanation(
-            "this openssl was built without engines, and cannot use a token",
-            ("use one with engines (Debian, Ubuntu, Homebrew): set pki.openssl",),
-        ),
-    ),
-    (
-        r"Unable to load module",
-        Explanation(
-            "the token's PKCS#11 module cannot be loaded",
-            ("set PKCS11_MODULE_PATH to the module that came with the token, or unset it to use p11-kit's",),
-        ),
-    ),
-    (
-        r"Failed to enumerate slots|No tokens found|No PKCS#11 token present|No matching initialized token",
-        Explanation(
-            "there is no such token",
-            (
-                "plug it in; p11tool --list-tokens shows those that are there",
-                "set PKCS11_MODULE_PATH to the module that came with it",
-            ),
-        ),
-    ),
-    (
-        r"Multiple matching slots",
-        Explanation("more than one token fits the URI", ("add serial=… to the URI",)),
-    ),
-    (
-        r"The private key was not found at: pkcs11:",
-        Explanation(
-            "the token holds no such private key",
-            ("p11tool --login --list-all-privkeys shows those that are there",),
-        ),
-    ),
-)
-
 # (regular expression, explanation), the specific before the general; texts of OpenSSL 3.0.
 _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
     (
@@ -272,7 +213,7 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
         r"CA certificate and CA private key do not match",
         Explanation("the authority's key does not belong to its certificate", ("restore the key that made it",)),
     ),
-    *_TOKEN,
+    *((pattern, Explanation(message, cures)) for pattern, message, cures in engine.EXPLANATIONS),
     (
         r"Could not read CA private key|bad decrypt|maybe wrong password",
         Explanation("the authority's private key cannot be read", ("a wrong passphrase, or a damaged file",)),
