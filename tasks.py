@@ -25,6 +25,8 @@ if not (3, 11) <= sys.version_info[:2] < (3, 14) or not all(map(importlib.util.f
 
 _IMEI = "the device id, usually the IMEI on the sticker inside the device"
 _KEY = "rsa:2048 or ec:P-256; a new key only, default in the configuration"
+_CA_KEY = "rsa:2048, ec:P-256, or the pkcs11: URI of a token's key; a new key only, default in the configuration"
+_ENCRYPT = "encrypt the new key; its passphrase is asked for, or comes from where pki.passphrase says"
 _DAYS = "validity in days, cut at the issuer's end; default in the configuration"
 _CA = "the authority, e.g. factory-a; subca if not given"
 _JSON = "print JSON instead of a table"
@@ -71,20 +73,27 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
     return decorate
 
 
-@verb(cn="common name; default in the configuration", key=_KEY, days=_DAYS)
-def rootca(session: "Session", cn: str | None = None, key: str | None = None, days: str | None = None) -> None:
+@verb(cn="common name; default in the configuration", key=_CA_KEY, days=_DAYS, encrypt=_ENCRYPT)
+def rootca(
+    session: "Session",
+    cn: str | None = None,
+    key: str | None = None,
+    days: str | None = None,
+    encrypt: bool = False,
+) -> None:
     """Make the root CA: folders, cnf, key, CSR and self-signed certificate."""
     from thingmint.workflows import authorities
 
-    authorities.rootca(session, cn=cn, key=key, days=days)
+    authorities.rootca(session, cn=cn, key=key, days=days, encrypt=encrypt)
 
 
 @verb(
     name="the authority's name, its folder in ca/; subca if not given",
     parent="the authority that signs it; rootca if not given",
     cn="common name; default in the configuration",
-    key=_KEY,
+    key=_CA_KEY,
     days=_DAYS,
+    encrypt=_ENCRYPT,
     pathlen="how many further authorities may stand below it; as its parent allows, 0 below the root",
 )
 def subca(
@@ -95,11 +104,12 @@ def subca(
     key: str | None = None,
     days: str | None = None,
     pathlen: str | None = None,
+    encrypt: bool = False,
 ) -> None:
     """Make an intermediate CA, signed by its parent."""
     from thingmint.workflows import authorities
 
-    authorities.subca(session, name=name, parent=parent, cn=cn, key=key, days=days, pathlen=pathlen)
+    authorities.subca(session, name=name, parent=parent, cn=cn, key=key, days=days, pathlen=pathlen, encrypt=encrypt)
 
 
 @verb(

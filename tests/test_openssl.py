@@ -40,6 +40,14 @@ def test_signing_is_the_articles_line_plus_notext() -> None:
     )
 
 
+def test_what_reaches_a_key_stands_before_the_requests() -> None:
+    line = openssl.ca_sign(cnf="subca.cnf", requests=["a.csr", "b.csr"], out=None)
+    assert openssl.with_key(line, openssl.key_arguments(encrypted=False, token=False)) == line
+    locked = openssl.with_key(line, openssl.key_arguments(encrypted=True, token=False))
+    assert locked[:5] == ("ca", "-config", "subca.cnf", "-passin", "env:CA_PASSPHRASE")
+    assert locked[-3:] == ("-infiles", "a.csr", "b.csr")
+
+
 def test_a_batch_names_its_requests_last_and_an_end_stands_over_days() -> None:
     end = datetime(2050, 1, 2, 3, 4, 5, tzinfo=UTC)
     built = openssl.ca_sign(cnf="subca.cnf", requests=["a.csr", "b.csr"], out=None, days=7, end=end)
@@ -77,6 +85,12 @@ def test_versions(text: str, problem: str | None) -> None:
         ("ERROR:There is already a certificate for /CN=1", "issued before"),
         ("Signature did not match the certificate request", "does not match its public key"),
         ("write error: No space left on device", "disk is full"),
+        ("error:418000A0:PKCS#11 module:ERR_CKR_error:PIN incorrect:p11_slot.c:208:", "PIN is wrong"),
+        ("error:418000A4:PKCS#11 module:ERR_CKR_error:PIN locked:p11_slot.c:208:", "PIN is locked"),
+        ('Invalid engine "pkcs11"', "no engine for tokens"),
+        ("ca: Unknown option: -engine", "without engines"),
+        ("Multiple matching slots (2); will not try to login", "more than one token"),
+        ("No matching initialized token was found for private key", "no such token"),
         ('Can\'t open "subca.cnf" for reading, No such file or directory', "cnf file"),
     ],
 )

@@ -186,6 +186,26 @@ def test_a_wrong_one_is_forgotten_and_only_a_prompt_brings_another() -> None:
     assert Passphrases("prompt", Console()).forget("rootca") is True
 
 
+def test_a_proven_one_is_proven_once_and_a_refused_one_stays_refused() -> None:
+    asked: list[str] = []
+
+    def opens(secret: str) -> bool:
+        asked.append(secret)
+        return secret == "right one"
+
+    right = from_variable("right one")
+    assert [right.proven("rootca", "x", opens) for _ in range(2)] == ["right one"] * 2
+    assert asked == ["right one"]
+    environment = {"SECRET": "wrong one"}
+    wrong = Passphrases("env:SECRET", Console(), environment)
+    for _ in range(2):
+        with pytest.raises(InputError, match="the PIN of x is wrong") as caught:
+            wrong.proven("rootca", "x", opens, kind="PIN", tries=1)
+        assert "the environment variable SECRET" in caught.value.render()
+        environment["SECRET"] = "right one"
+    assert asked == ["right one", "wrong one"]
+
+
 def test_a_sessions_text_shows_no_passphrase(
     tmp_path: Path, make_session_in: MakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

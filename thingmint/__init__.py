@@ -8,7 +8,7 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server)
 
     all of them   -> session (config, workspace, shell, console), target, ids, private, files, errors
-    pki           -> openssl (argv and words) -> nothing; processes start in shell alone
+    pki           -> openssl, engine (argv and words) -> nothing; processes start in shell alone
 
 Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked.
 

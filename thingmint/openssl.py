@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from thingmint import engine
+
 CA_REQUEST: Final = ("basicConstraints = critical,CA:true", "keyUsage = critical,keyCertSign,cRLSign")
 SUBCA_REQUEST: Final = (*CA_REQUEST, "extendedKeyUsage = clientAuth,serverAuth")
 DEVICE_REQUEST: Final = (
@@ -21,6 +23,47 @@ _NEWKEY: Final = {
     "ec:P-256": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
 }
 KEY_SPECS: Final = tuple(_NEWKEY)
+_GENPKEY: Final = {
+    "rsa:2048": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+    "ec:P-256": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"),
+}
+
+
+KEY_VARIABLE: Final = "CA_PASSPHRASE"
+"""The environment variable of an openssl child that holds a CA key's passphrase, or a token's PIN. Never in argv."""
+
+
+ENCRYPT: Final = ("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-iter", "600000")
+"""A key file encrypted: OWASP's figure for PBKDF2-HMAC-SHA256, 0.15 s for each use of the key, and for each guess."""
+
+
+def key_arguments(*, encrypted: bool, token: bool) -> tuple[str, ...]:
+    """What a line says of an authority's key, for `req` and `ca` alike. A token's URI stands beside it."""
+    return (
+        *((*engine.USE, "-keyform", "engine") if token else ()),
+        *(("-passin", f"env:{KEY_VARIABLE}") if encrypted or token else ()),
+    )
+
+
+def with_key(line: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
+    """A `ca` or `req` line with these right after its `-config FILE`, since -infiles has to come last."""
+    return (*line[:3], *arguments, *line[3:])
+
+
+def public_key_of_token(uri: str) -> tuple[str, ...]:
+    """The public half of a token's key, on stdout: it proves the PIN before anything is changed."""
+    return ("pkey", *engine.USE, "-inform", "engine", "-in", uri, "-passin", f"env:{KEY_VARIABLE}", "-pubout")
+
+
+def genpkey(*, key_spec: str, out: str) -> tuple[str, ...]:
+    """An encrypted key: `req -newkey` would use 3DES, and accept an empty passphrase."""
+    return ("genpkey", "-aes256", "-pass", f"env:{KEY_VARIABLE}", *_GENPKEY[key_spec], "-out", out)
+
+
+def stretch(*, key: str, out: str) -> tuple[str, ...]:
+    """The same key, encrypted anew: genpkey cannot do more than 2048 rounds of PBKDF2, 3 ms for each guess of a thief."""
+    variable = f"env:{KEY_VARIABLE}"
+    return (*ENCRYPT, "-in", key, "-passin", variable, "-out", out, "-passout", variable)
 
 
 def rand_serial() -> tuple[str, ...]:
@@ -48,7 +91,7 @@ def req_new_key(
 
 
 def req_existing_key(*, cnf: str, key: str, out: str, common_name: str, extensions: Sequence[str]) -> tuple[str, ...]:
-    """A CSR for a key that is there already: an earlier run was cut off between the two."""
+    """A CSR for a key that is there already: by a cut-off run, by genpkey, or on a token."""
     return ("req", "-config", cnf, "-new", "-key", key, "-out", out, *_subject(common_name, extensions))
 
 
@@ -170,6 +213,7 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
         r"CA certificate and CA private key do not match",
         Explanation("the authority's key does not belong to its certificate", ("restore the key that made it",)),
     ),
+    *((pattern, Explanation(message, cures)) for pattern, message, cures in engine.EXPLANATIONS),
     (
         r"Could not read CA private key|bad decrypt|maybe wrong password",
         Explanation("the authority's private key cannot be read", ("a wrong passphrase, or a damaged file",)),

@@ -1,12 +1,13 @@
 """Where passphrases come from: the terminal, a variable or a descriptor, as `pki.passphrase` says. Never argv."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from thingmint.console import Console
-from thingmint.errors import InputError
+from thingmint.errors import InputError, ThingmintError
 
 SHORTEST = 8
+TRIES = 3
 # openssl reads a passphrase into a buffer of this size and cuts the rest without a word.
 _LONGEST = 1024
 _ALTERNATIVES = (
@@ -26,16 +27,51 @@ class Passphrases:
         self._console = console
         self._environment = environment
         self._known: dict[str, str] = {}
+        self._proven: set[str] = set()
+        self._refused: dict[str, ThingmintError] = {}
         self._line: str | None = None
 
     def __repr__(self) -> str:
         return "Passphrases()"
 
-    def existing(self, what: str, label: str) -> str:
-        """The passphrase of what is encrypted already. Raises InputError."""
+    def existing(self, what: str, label: str, *, kind: str = "passphrase") -> str:
+        """The passphrase (or PIN, as `kind` says) of what is locked already. Raises InputError."""
         if what not in self._known:
-            self._known[what] = self._get(what, f"passphrase of {label}")
+            self._known[what] = self._get(what, f"{kind} of {label}")
         return self._known[what]
+
+    def proven(
+        self, what: str, label: str, opens: Callable[[str], bool], *, kind: str = "passphrase", tries: int = TRIES
+    ) -> str:
+        """The same, once `opens` has said that it fits. A prompt has `tries`; elsewhere a second look finds the same.
+
+        What was refused stays refused on this command line: a token counts wrong PINs, and locks itself.
+        """
+        if what in self._proven:
+            return self._known[what]
+        if what in self._refused:
+            raise self._refused[what]
+        try:
+            return self._prove(what, label, opens, kind=kind, tries=tries)
+        except ThingmintError as error:
+            self._refused[what] = error
+            raise
+
+    def _prove(self, what: str, label: str, opens: Callable[[str], bool], *, kind: str, tries: int) -> str:
+        for left in reversed(range(tries)):
+            secret = self.existing(what, label, kind=kind)
+            if opens(secret):
+                self._proven.add(what)
+                return secret
+            if not self.forget(what):
+                break
+            if left:
+                self._console.say(f"the {kind} of {label} is wrong; once more, please")
+        raise InputError(
+            f"the {kind} of {label} is wrong.",
+            things_to_try=["run this again with the right one"]
+            + ([] if self._kind == "prompt" else [self._looked_at(what)]),
+        )
 
     def new(self, what: str, label: str) -> str:
         """A passphrase to encrypt with, typed twice at a prompt. Raises InputError."""
@@ -55,7 +91,15 @@ class Passphrases:
     def forget(self, what: str) -> bool:
         """It was wrong. True if asking again can bring another one, which only a prompt can."""
         self._known.pop(what, None)
+        self._proven.discard(what)
         return self._kind == "prompt"
+
+    def _looked_at(self, what: str) -> str:
+        """Where a wrong one came from, for an error."""
+        if self._kind == "fd":
+            return f"see the first line of descriptor {self._place}"
+        own = self._own_variable(what)
+        return f"see the environment variable {own if own in self._environment else self._place}"
 
     def _get(self, what: str, question: str) -> str:
         if self._kind == "env":
@@ -67,7 +111,7 @@ class Passphrases:
         return self._ask(question)
 
     def _variable(self, what: str) -> str:
-        own = f"{self._place}_{''.join(one if one.isalnum() else '_' for one in what)}".upper()
+        own = self._own_variable(what)
         for name in (own, self._place):
             if name in self._environment:
                 return _checked(self._environment[name], f"the environment variable {name}")
@@ -75,6 +119,9 @@ class Passphrases:
             f"pki.passphrase is env:{self._place}, and neither {own} nor {self._place} is set.",
             things_to_try=[f"set {self._place}", "set pki.passphrase to prompt"],
         )
+
+    def _own_variable(self, what: str) -> str:
+        return f"{self._place}_{''.join(one if one.isalnum() else '_' for one in what)}".upper()
 
     def _ask(self, question: str) -> str:
         try:

@@ -59,11 +59,18 @@ class Shell:
             return Finished(tuple(argv), 0, "", "")
         return _execute(argv, cwd=cwd, keep=keep, environment=environment, batch=batch)
 
-    def read(self, argv: Sequence[str], *, cwd: Path, echo: bool = False) -> Finished:
+    def read(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        echo: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
         """Run a command that changes nothing. Echoed only where the user would type it too (`show`)."""
         if echo:
             self.echo(argv, cwd=cwd)
-        return _execute(argv, cwd=cwd, keep=(), environment=None)
+        return _execute(argv, cwd=cwd, keep=(), environment=environment)
 
     @contextlib.contextmanager
     def stream(self, argv: Sequence[str], *, cwd: Path, stdin: bytes) -> Iterator[BinaryIO]:

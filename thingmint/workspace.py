@@ -23,7 +23,7 @@ class Workspace:
         self.root = root
         self._shell = shell
         self._console = console
-        self._planned: set[Path] = set()  # filled with --dry alone
+        self._planned: dict[Path, bytes] = {}  # filled with --dry alone
 
     @property
     def ca(self) -> Path:
@@ -60,6 +60,10 @@ class Workspace:
         """True where --dry says it would exist, but there is nothing to read."""
         return path in self._planned and not path.exists()
 
+    def peek(self, path: Path) -> bytes:
+        """What it holds, or would hold; nothing where there is no such file."""
+        return path.read_bytes() if path.exists() else self._planned.get(path, b"")
+
     # --- changing ----------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -92,14 +96,14 @@ class Workspace:
         if folder != self.ca:  # the echo stands in ca/ itself
             self._shell.echo(["mkdir", "-p", self.from_ca(folder)], cwd=self.ca)
         if self._shell.dry:
-            self._planned.add(folder)
+            self._planned[folder] = b""
         else:
             files.make_private_directory(folder)
 
     def write(self, path: Path, data: bytes, *, mode: int = files.PUBLIC) -> None:
         """Atomic. Replaces what is there."""
         if self._shell.dry:
-            self._planned.add(path)
+            self._planned[path] = data
         else:
             files.replace(path, data, mode=mode)
 
@@ -121,7 +125,7 @@ class Workspace:
         staged = self.staged(final)
         self._shell.echo(["mv", self.from_ca(staged), self.from_ca(final)], cwd=self.ca)
         if self._shell.dry:
-            self._planned.add(final)
+            self._planned[final] = b""
         else:
             files.sync(staged)
             files.rename(staged, final)

@@ -32,6 +32,7 @@ class Report:
     certificates: int
     devices: int
     findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...] = ()  # what cannot be looked at without asking for a secret
 
 
 def audit(workspace: Workspace) -> Report:
@@ -62,7 +63,16 @@ def audit(workspace: Workspace) -> Report:
     for name in sorted({path.stem for path in begun}):
         cure = f"invoke device --imei {name} finishes it"
         findings.append(Finding(workspace.devices / "renewing" / name, "a renewal was cut off", cure))
-    return Report(authorities, certificates, len(devices), tuple(findings))
+    return Report(authorities, certificates, len(devices), tuple(findings), tuple(_unchecked(workspace)))
+
+
+def _unchecked(workspace: Workspace) -> Iterator[str]:
+    """Keys that are locked: nothing is asked here, so whether they are their certificates' shows when they are used."""
+    for signer in family.everybody(workspace):
+        if signer.uri.exists():
+            yield f"the key of {signer.name}, which is on a token"
+        elif signer.encrypted:
+            yield f"{signer.key}, which is encrypted"
 
 
 def _half_made(signer: Signer) -> Finding:
@@ -81,8 +91,12 @@ def _own(workspace: Workspace, signer: Signer, own: Certificate) -> Iterator[Fin
         yield Finding(signer.certificate, "no authority here issued it", "bring back what belongs together")
     if parent and own.not_after > parent.not_after:
         yield Finding(signer.certificate, "it outlives its parent", "it fails when the parent ends")
-    if signer.key.exists():  # it may be offline
+    if signer.encrypted:
+        yield from _mode(signer.key)
+    elif signer.key.exists():  # it may be offline
         yield from _key(signer.key, own)
+    if signer.token and signer.key.exists():  # (an unreadable URI raises)
+        yield Finding(signer.uri, "its key is on a token, and in a file too", "move the one away that is not in use")
     if signer.db.is_dir() and not signer.cnf.exists():
         yield Finding(signer.cnf, "it is missing", "the next run renders it")
     if snapshot.pending(signer.db):
@@ -159,5 +173,9 @@ def _key(path: Path, certificate: Certificate) -> Iterator[Finding]:
             yield Finding(path, "it is not the key of its certificate", "bring back the one that is")
     except ThingmintError as error:
         yield Finding(path, error.message, "restore it from a backup")
+    yield from _mode(path)
+
+
+def _mode(path: Path) -> Iterator[Finding]:
     if files.open_to_others(path):
         yield Finding(path, f"others may read it (mode {path.stat().st_mode & 0o777:o})", f"chmod 600 {path}")

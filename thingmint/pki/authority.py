@@ -6,7 +6,7 @@ from pathlib import Path
 from thingmint import files, openssl
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import AuthorityName
-from thingmint.pki import family, inspect, issuing, keys, profile, transaction
+from thingmint.pki import access, cakeys, family, inspect, issuing, keys, profile, transaction
 from thingmint.pki.bench import Bench
 from thingmint.pki.database import certificates
 from thingmint.pki.inspect import Certificate
@@ -120,20 +120,20 @@ def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
             return Made(own, None, new=False)
         certificate = inspect.read_certificate(own.certificate)
         _agree(certificate, wish, plan)
+        cakeys.adopt(bench, own, wish)
         if own.db.is_dir():
             _render_cnf(bench, plan)
         return Made(own, certificate, new=False)
-    _lay_out(bench, plan)
     if plan.parent:
         _require_free_name(bench, plan)
-    keys.make(
-        bench,
-        key=own.key,
-        csr=own.csr,
-        spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
-        # the article's root line says `req -new -newkey`, the others `req -newkey`
-        request=keys.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None),
-    )
+        if not bench.session.dry:
+            plan.parent.able_to_sign()
+            access.unlock(bench.session, plan.parent)  # before a key is made that nobody could sign
+    cakeys.require_possible(bench, own, wish)
+    _lay_out(bench, plan)
+    # the article's root line says `req -new -newkey`, the others `req -newkey`
+    asked = keys.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None)
+    cakeys.make(bench, own, wish, asked)
     request = Request(own.csr, own.certificate, plan.common_name)
     made = issuing.issue(bench, issuer, [request], Terms(plan.profile, wish.days))
     return Made(own, made[0] if made else None, new=True)
@@ -164,8 +164,9 @@ def _agree(certificate: Certificate, wish: Wish, plan: Plan) -> None:
                 f"move {plan.signer.folder} away and run `invoke {plan.task}` to make a new one",
             ],
         )
-    if plan.signer.key.exists():  # a root's key may be offline
-        plan.signer.require_matching_key(certificate)
+    cakeys.require_agreement(plan.signer, wish)
+    if plan.signer.key.exists() and not plan.signer.encrypted:  # a root's key may be offline
+        plan.signer.require_own(inspect.read_key_digest(plan.signer.key))
 
 
 def _lay_out(bench: Bench, plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +31,23 @@ class Bench:
     def hardened(self) -> bool:
         return self.session.settings.pki.profile == "hardened"
 
-    def openssl(self, *arguments: str, redirect: str = "", batch: bool = False) -> Finished:
-        """Run one line in ca/. Raises ToolError in plain words if it fails. A success is openssl's claim, no proof."""
+    def openssl(
+        self,
+        *arguments: str,
+        redirect: str = "",
+        environment: Mapping[str, str] | None = None,
+        batch: bool = False,
+    ) -> Finished:
+        """Run one line in ca/. Raises ToolError in plain words if it fails. A success is openssl's claim, no proof.
+
+        A line that uses an authority's key is run through access.py, which knows what the key needs.
+        """
         finished = self.session.shell.run(
             (self.session.settings.pki.openssl, *arguments),
             cwd=self.workspace.ca,
             keep=(self.lock,),
             redirect=redirect,
+            environment=environment,
             batch=batch,
         )
         if finished.exit_code:

@@ -32,7 +32,8 @@ def everybody(workspace: Workspace) -> tuple[Signer, ...]:
 
 def _is_authority(folder: Path) -> bool:
     return (
-        any((folder / f"{folder.name}{end}").exists() for end in (".pem", ".key", ".csr")) or (folder / "db").is_dir()
+        any((folder / f"{folder.name}{end}").exists() for end in (".pem", ".key", ".uri", ".csr"))
+        or (folder / "db").is_dir()
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from thingmint import files
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import family, inspect, issuing, keys, transaction
+from thingmint.pki import access, family, inspect, issuing, keys, transaction
 from thingmint.pki.bench import Bench
 from thingmint.pki.database import Database
 from thingmint.pki.inspect import Certificate
@@ -129,6 +129,7 @@ def require_possible(bench: Bench, signer: Signer, device: DeviceId, wish: Wish)
     elif not bench.session.dry:
         signer.able_to_sign()
         require_unique(bench.workspace, device)
+        access.unlock(bench.session, signer)
 
 
 def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity:

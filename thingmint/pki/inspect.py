@@ -145,6 +145,41 @@ def read_key(path: Path) -> "CertificateIssuerPrivateKeyTypes":
         ) from None
 
 
+def is_encrypted(pem: bytes) -> bool:
+    """Whether a private key's header says so: PKCS#8, or the older form that `openssl rsa -aes256` writes."""
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem or b"Proc-Type: 4,ENCRYPTED" in pem
+
+
+def read_encrypted_key_digest(path: Path, passphrase: str) -> str | None:
+    """The public half's digest; None where the passphrase is wrong. Raises ToolError where the file is damaged."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    pem = path.read_bytes()
+    try:
+        load_pem_private_key(pem, password=None)
+    except TypeError:
+        pass  # "password was not given": the file can be read that far
+    except ValueError:
+        raise ToolError(
+            f"{path} holds no readable encrypted private key.", things_to_try=["restore it from a backup"]
+        ) from None
+    try:
+        key = load_pem_private_key(pem, password=passphrase.encode())
+    except ValueError:
+        return None
+    return public_key_digest(key.public_key())  # type: ignore[arg-type]  # as above
+
+
+def read_public_key_digest(pem: bytes, where: str) -> str:
+    """Of a public key that a token gave away. Raises ToolError."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        return public_key_digest(load_pem_public_key(pem))  # type: ignore[arg-type]  # as above
+    except ValueError:
+        raise ToolError(f"the public key of {where} cannot be read.") from None
+
+
 def require_private(path: Path) -> None:
     """Raises InputError where others than the owner may read this key: it may have been read already."""
     if path.is_file() and files.open_to_others(path):  # of anything else, the reader says what it is

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import index, inspect
+from thingmint.pki import access, index, inspect
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Database
 from thingmint.pki.index import Row
@@ -44,6 +44,7 @@ def issue(
         refused = refusals(signer, missing, freed=set(freed.values()))
         if refused:
             raise next(iter(refused.values()))
+        access.unlock(bench.session, signer)  # asked before anything is changed
         staged = [bench.workspace.stage(request.out, mode=files.PUBLIC) for request in missing]
         with transaction(bench, signer) as known:
             for old, serial in freed.items():
@@ -70,7 +71,7 @@ def _issue_dry(
 ) -> tuple[Certificate, ...]:
     for old in superseded:
         line = openssl.ca_revoke(cnf=signer.cnf.name, certificate=bench.workspace.from_ca(old), reason="superseded")
-        bench.openssl(*line)
+        access.ca(bench, signer, line)
     staged = [bench.workspace.stage(request.out, mode=files.PUBLIC) for request in requests]
     sign_dry(bench, signer, requests, terms, staged=staged)
     for request in requests:
@@ -82,7 +83,7 @@ def sign_dry(
     bench: Bench, signer: Signer, requests: Sequence[Request], terms: Terms, *, staged: Sequence[Path] = ()
 ) -> None:
     """Show the line that would sign them."""
-    bench.openssl(*_line(bench, signer, requests, terms, staged=staged, end=None))
+    access.ca(bench, signer, _line(bench, signer, requests, terms, staged=staged, end=None))
 
 
 def already_issued(
@@ -161,7 +162,7 @@ def free_expired(bench: Bench, signer: Signer, requests: Iterable[Request]) -> N
         row.status == "V" and row.expired and row.common_name.casefold() in names for row in index.read(signer.index)
     ):
         before = {row.serial for row in index.read(signer.index)}
-        finished = bench.openssl(*openssl.ca_updatedb(cnf=signer.cnf.name))
+        finished = access.ca(bench, signer, openssl.ca_updatedb(cnf=signer.cnf.name))
         if before != {row.serial for row in index.read(signer.index)}:
             raise explained(CheckError, "openssl lost rows of its database", finished)
 
@@ -183,7 +184,7 @@ def sign(
     before = signer.index.read_bytes()
     end = _clipped_end(bench, issuer, terms.days)
     line = _line(bench, signer, requests, terms, staged=staged, end=end)
-    finished = bench.openssl(*line, batch=batch)
+    finished = access.ca(bench, signer, line, batch=batch)
     try:
         rows = index.added(before, signer.index.read_bytes(), count=len(requests), where=signer.index)
     except OSError as error:

@@ -8,6 +8,7 @@ from thingmint import files, openssl
 from thingmint.errors import InputError
 from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
+from thingmint.pki.inspect import SigningRequest
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -126,10 +127,14 @@ def require_no_orphan(key: Path, csr: Path) -> None:
 def require_agreement(key: Path, csr: Path, asked: str | None) -> None:
     """Raises InputError unless both belong together and are of the kind that was asked for (None: any)."""
     _require_pair(key, csr)
-    found = inspect.read_request(csr).key
-    if asked is not None and asked != found:
+    require_spec(asked, str(key), inspect.read_request(csr))
+
+
+def require_spec(asked: str | None, where: str, csr: SigningRequest) -> None:
+    """Raises InputError where the key that exists is of another kind than asked for."""
+    if asked is not None and asked != csr.key:
         raise InputError(
-            f"{key} exists as {found!r}, and --key {asked!r} asks for another.",
+            f"{where} exists as {csr.key!r}, and --key {asked!r} asks for another.",
             things_to_try=["leave --key out to use the key that exists"],
         )
 

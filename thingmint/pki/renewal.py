@@ -6,7 +6,7 @@ interrupted run left. Then the old pair moves to devices/retired/, and the new o
 
 from thingmint import files
 from thingmint.ids import DeviceId
-from thingmint.pki import identity, inspect, issuing, keys, transaction
+from thingmint.pki import access, identity, inspect, issuing, keys, transaction
 from thingmint.pki.bench import Bench
 from thingmint.pki.identity import DeviceFiles, Identity
 from thingmint.pki.order import Request, Terms
@@ -31,6 +31,14 @@ def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identit
     certificate = inspect.read_certificate(own.certificate)
     identity.write_companions(workspace, signer, own, device, certificate)
     return Identity(device, own, certificate, new=True)
+
+
+def require_possible(bench: Bench, signer: Signer, device: DeviceId) -> None:
+    """Everything `renew` would refuse, asked before the hub is told of it."""
+    if not bench.session.dry:
+        identity.check(bench.workspace, signer, device, renewable=True)
+        signer.able_to_sign()
+        access.unlock(bench.session, signer)
 
 
 def _issue(bench: Bench, signer: Signer, device: DeviceId, wish: Wish, own: DeviceFiles, new: DeviceFiles) -> None:

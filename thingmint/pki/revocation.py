@@ -7,7 +7,7 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError
-from thingmint.pki import index
+from thingmint.pki import access, index
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Database
 from thingmint.pki.index import Row
@@ -35,16 +35,17 @@ def make_crl(bench: Bench, signer: Signer) -> Crl | None:
     workspace = bench.workspace
     line = openssl.ca_gencrl(cnf=signer.cnf.name, out=workspace.from_ca(workspace.staged(signer.crl)), days=DAYS)
     if bench.session.dry:
-        bench.openssl(*line)
+        access.ca(bench, signer, line)
         return None
     signer.able_to_sign()
+    access.unlock(bench.session, signer)
     if bench.hardened and not signer.crl_number.exists():
         workspace.write(signer.crl_number, b"01\n", mode=files.SECRET)
     workspace.stage(signer.crl, mode=files.PUBLIC)
     with transaction(bench, signer):
         active, revoked = signer.index.read_bytes(), Database(signer).revoked()
         files.replace(signer.index, index.render(revoked), mode=files.SECRET)  # those in the ledger alone, too
-        made = _read_back(bench.openssl(*line), workspace.staged(signer.crl), signer, revoked)
+        made = _read_back(access.ca(bench, signer, line), workspace.staged(signer.crl), signer, revoked)
         files.replace(signer.index, active, mode=files.SECRET)
     workspace.publish(signer.crl)
     return made

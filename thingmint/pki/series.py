@@ -19,8 +19,9 @@ from typing import TypeVar
 from thingmint import files
 from thingmint.errors import CheckError, ToolError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import bench, family, identity, issuing, piecework
+from thingmint.pki import access, bench, family, identity, issuing, piecework
 from thingmint.pki.bench import Bench, explained
+from thingmint.pki.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.order import Keys, Terms
 from thingmint.pki.piecework import Issued, Job, Prepared
@@ -56,6 +57,13 @@ class Outcome:
     made: int
     unchanged: int
     refused: tuple[Refusal, ...]
+
+
+def require_possible(session: Session, signer: Signer, devices: Sequence[DeviceId]) -> None:
+    """What would stop all of them, asked before the hub is told of any: a locked key's secret is asked for here."""
+    if any(not DeviceFiles.of(session.workspace, one).certificate.exists() for one in devices):
+        signer.able_to_sign()
+        access.unlock(session, signer)
 
 
 def batch_size(session: Session, wish: Wish) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import index, inspect, snapshot
+from thingmint.pki import access, index, inspect, snapshot
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Database
 from thingmint.pki.signer import Signer
@@ -75,18 +75,19 @@ def _put_back(signer: Signer) -> list[Path]:
 def revoke(bench: Bench, signer: Signer, certificate: Path, *, reason: str) -> None:
     """Mark a certificate of this authority's as revoked. openssl would accept a foreign one: its issuer is checked here."""
     if bench.session.dry:
-        bench.openssl(*_line(bench, signer, certificate, reason))
+        access.ca(bench, signer, _line(bench, signer, certificate, reason))
         return
     found = inspect.read_certificate(certificate)
     if not found.issued_by(signer.able_to_sign()):
         raise InputError(f"{certificate} was not issued by {signer.name}, which therefore cannot revoke it.")
+    access.unlock(bench.session, signer)
     with transaction(bench, signer):
         revoke_within(bench, signer, certificate, found.serial, reason=reason)
 
 
 def revoke_within(bench: Bench, signer: Signer, certificate: Path, serial: str, *, reason: str) -> None:
     """The same, in a transaction that the caller has opened. Also of one whose row is in the ledger alone."""
-    finished = bench.openssl(*_line(bench, signer, certificate, reason))
+    finished = access.ca(bench, signer, _line(bench, signer, certificate, reason))
     if Database(signer).status(serial) != "R":
         raise explained(CheckError, f"openssl did not record {serial} as revoked", finished)
 

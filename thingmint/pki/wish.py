@@ -6,16 +6,22 @@ from pathlib import Path
 from thingmint.errors import InputError
 from thingmint.pki import profile
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.token import TokenKey
 
 
 @dataclass(frozen=True)
 class Wish:
-    """None: the option was not given, so it never conflicts with what exists. `days` is a validity in days."""
+    """None: the option was not given, so it never conflicts with what exists. `days` is a validity in days.
+
+    `encrypt` and `token` say how an authority's key is kept; cakeys.py holds them against what exists.
+    """
 
     common_name: str | None = None
     key: str | None = None
     days: int | None = None
     pathlen: int | None = None
+    encrypt: bool = False
+    token: TokenKey | None = None
 
     def require_agreement(self, path: Path, found: Certificate, issuer: Certificate | None) -> None:
         """Raises InputError, naming both, where the certificate at `path` contradicts what was asked for."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import authority, bench, family, proof
+from thingmint.pki import access, authority, bench, family, proof
 from thingmint.pki.authority import Made
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
 
 
-def rootca(session: Session, *, cn: str | None = None, key: str | None = None, days: str | None = None) -> Made:
+def rootca(
+    session: Session,
+    *,
+    cn: str | None = None,
+    key: str | None = None,
+    days: str | None = None,
+    encrypt: bool = False,
+) -> Made:
     """The self-signed root authority."""
     targets.announce(session)
-    wish = options.wish(cn=cn, key=key, days=days)
+    wish = options.authority_wish(cn=cn, key=key, days=days, encrypt=encrypt)
     with bench.locked(session) as locked:
         made = authority.make_root(locked, wish)
     _tell(session, made, "root CA", next_task="invoke subca")
@@ -34,10 +41,11 @@ def subca(
     key: str | None = None,
     days: str | None = None,
     pathlen: str | None = None,
+    encrypt: bool = False,
 ) -> Made:
     """An intermediate authority, signed by its parent."""
     targets.announce(session)
-    wish = options.wish(cn=cn, key=key, days=days, pathlen=pathlen)
+    wish = options.authority_wish(cn=cn, key=key, days=days, pathlen=pathlen, encrypt=encrypt)
     called, above = options.authority(name, family.DEFAULT), options.authority(parent)
     with bench.locked(session) as locked:
         made = authority.make_intermediate(locked, wish, name=called, parent=above)
@@ -82,6 +90,7 @@ def _prove(
     name: str,
 ) -> None:
     """Upload, code, proof, verify: each with the etag that the step before it returned."""
+    access.unlock(session, signer)  # before the hub is told anything
     uploaded = found
     if uploaded is None or uploaded.thumbprint != certificate.thumbprint:
         uploaded = hub.certificates.upload(name, certificate.pem, etag=found.etag if found else None)

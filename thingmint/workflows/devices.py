@@ -40,7 +40,9 @@ def device(
             session.console.say(f"an earlier renewal of {chosen} was cut off: it is finished now")
             renewal.renew(locked, signer, chosen, wish)
             renew = False
-        if not renew:
+        if renew:
+            renewal.require_possible(locked, signer, chosen)
+        else:
             identity.require_possible(locked, signer, chosen, wish)
     hub = None
     if not register:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import audit, bench, family, identity, inspect, revocation, transaction
+from thingmint.pki import access, audit, bench, family, identity, inspect, revocation, transaction
 from thingmint.pki.database import Database
 from thingmint.pki.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.signer import Signer
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 
@@ -32,7 +33,7 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         )
     signer = identity.signer_of(session.workspace, chosen, None)
     if not targets.dry(session, f"disable the identity {chosen}"):
-        signer.able_to_sign()  # before anything changes: without the key there is no revocation
+        _unlock(session, signer, own)  # before anything changes: without the key there is no revocation
         hub = targets.open_hub(session)
         consent.ask(session, f"revoke the certificate of {chosen} and disable it on {hub.target.hub}", yes=yes)
         found = hub.registry.get(chosen.text)
@@ -54,6 +55,15 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
     _tell_crl(session, made)
     session.console.say("  what stays: its files")
     session.console.next_step(f"invoke device --imei {chosen} --renew makes a new one")
+
+
+def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:
+    """Ask for what the authority's key needs, unless the certificate is revoked already."""
+    signer.able_to_sign()
+    with bench.locked(session) as locked:
+        transaction.recover(locked, signer)
+        if Database(signer).status(inspect.read_certificate(own.certificate).serial) != "R":
+            access.unlock(session, signer)
 
 
 def crl(session: Session, *, ca: str | None = None) -> None:
@@ -149,6 +159,8 @@ def ca_check(session: Session) -> None:
     session.console.say(
         f"looked at {report.authorities} authorities, {report.certificates} issued certificates, {report.devices} devices"
     )
+    for note in report.unchecked:
+        session.console.say(f"not checked: {note}")
     if report.findings:
         session.console.table(
             ("where", "what", "cure"), [(str(one.where), one.what, one.cure) for one in report.findings]

@@ -1,12 +1,14 @@
 """Command-line values into checked ones: they arrive as text or None, and leave as what the parts below take."""
 
 import re
+from dataclasses import replace
 from typing import overload
 
 from thingmint import openssl
 from thingmint.errors import InputError
 from thingmint.ids import AuthorityName, DeviceId
 from thingmint.pki import family, profile
+from thingmint.pki.token import SCHEME, TokenKey
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
@@ -26,7 +28,8 @@ def wish(*, cn: str | None = None, key: str | None = None, days: str | None = No
             things_to_try=['e.g. --cn "Development Root CA"'],
         )
     if key is not None and key not in openssl.KEY_SPECS:
-        raise InputError(f"--key {key!r} is no kind of key that is made here.", things_to_try=openssl.KEY_SPECS)
+        shown = f"{SCHEME}…" if key.startswith(SCHEME) else repr(key)  # somebody may have put a PIN into it
+        raise InputError(f"--key {shown} is no kind of key that is made here.", things_to_try=openssl.KEY_SPECS)
     if days is not None and not (re.fullmatch(r"[0-9]{1,5}", days, re.ASCII) and 1 <= int(days) <= 36500):
         raise InputError(f"--days {days!r} is no number of days from 1 to 36500.", things_to_try=["e.g. --days 365"])
     levels = [str(number) for number in range(profile.MOST_LEVELS + 1)]
@@ -36,6 +39,26 @@ def wish(*, cn: str | None = None, key: str | None = None, days: str | None = No
             things_to_try=["0: it signs devices only", "1: it may sign authorities that sign devices"],
         )
     return Wish(cn, key, None if days is None else int(days), None if pathlen is None else int(pathlen))
+
+
+def authority_wish(
+    *,
+    cn: str | None = None,
+    key: str | None = None,
+    days: str | None = None,
+    pathlen: str | None = None,
+    encrypt: bool = False,
+) -> Wish:
+    """The same for an authority, whose key may be encrypted, or on a token."""
+    if key is None or not key.startswith(SCHEME):
+        return replace(wish(cn=cn, key=key, days=days, pathlen=pathlen), encrypt=encrypt)
+    token = TokenKey.parse(key, "--key")
+    if encrypt:
+        raise InputError(
+            "--encrypt and a --key on a token exclude each other.",
+            things_to_try=["leave --encrypt out: a token guards its key by its PIN"],
+        )
+    return replace(wish(cn=cn, days=days, pathlen=pathlen), token=token)
 
 
 @overload

@@ -47,6 +47,7 @@ def devices(
         with bench.locked(session) as locked:
             series.rehearse(locked, signer, found.ids, wish)
         return
+    series.require_possible(session, signer, found.ids)
     run = _Run(session, hub, len(found.ids))
     began = time.monotonic()
     with session.console.progress("devices", len(found.ids)) as run.tell:
