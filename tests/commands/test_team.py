@@ -225,3 +225,18 @@ def test_the_halves_of_a_delegation_take_no_options_of_the_other(team: Team, tmp
         assert said in refused.stderr
     assert Path(csr).read_text() == "mine"
     assert not factory.workspace.exists()
+
+
+def test_make_onboard_goes_from_a_bundle_to_telemetry(team: Team, tmp_path: Path) -> None:
+    bundle = tmp_path / "the team's $bundle"
+    team["owner"].ok("ca-export", "--to", str(bundle), **SEALED)
+    environment = {**team["colleague"].environment, **SEALED}
+    environment = {name: value for name, value in environment.items() if not name.startswith("MAKE")}
+    argv = ["make", "onboard"]
+    missing = subprocess.run(argv, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert "make onboard BUNDLE=team.bundle IMEI=" in missing.stderr
+    named = [*argv, f"BUNDLE={str(bundle).replace('$', '$$')}", "IMEI=490154203237518"]
+    done = subprocess.run(named, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "heard: iot-hub001-0xacc5-dev last saw 490154203237518" in done.stderr
+    require_no_secret(done.stdout + done.stderr, team["owner"].workspace)
