@@ -1,6 +1,6 @@
 # Aliases for the onboarding docs; the work is done by bootstrap.py and tasks.py, which Windows runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearsal test lint bench soak clean
+.PHONY: help setup onboard rehearsal test lint bench soak clean
 
 PYTHON ?= python3
 IMEI ?= 350457791791735879
@@ -11,6 +11,14 @@ help: ## this list
 
 setup: ## the environment in .venv, from requirements.lock
 	@$(PYTHON) bootstrap.py
+
+# BUNDLE, KEY and IMEI reach the shell as variables: file names may hold spaces and quotes.
+export BUNDLE KEY IMEI
+
+onboard: ## join the team: BUNDLE=team.bundle IMEI=… (KEY=me.key if it is sealed for you), up to telemetry
+	@test -n "$$BUNDLE" || { echo 'error: no bundle was named: make onboard BUNDLE=team.bundle IMEI=…' >&2; exit 2; }
+	@$(PYTHON) bootstrap.py --quiet
+	@$(BIN)/invoke ca-import --from "$$BUNDLE" $${KEY:+--key "$$KEY"} verify device --imei "$$IMEI" connect --imei "$$IMEI"
 
 rehearsal: ## the whole path, from an empty folder to telemetry, in a lab of its own
 	@$(PYTHON) bootstrap.py --quiet

@@ -43,8 +43,11 @@ def _session(echo: bool, dry: bool) -> "Session":
     return session
 
 
-def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
-    """A task that is handed a Session; every error a user can cause leaves it as text and an exit code."""
+def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Callable[..., None]], Any]:
+    """A task that is handed a Session; every error a user can cause leaves it as text and an exit code.
+
+    The options `iterable` may be given several times.
+    """
 
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
@@ -68,7 +71,7 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 raise Exit(known.render(), known.exit_code) from None
 
         # -e is Invoke's own --echo: no short flags of ours, ever.
-        return task(bounded, auto_shortflags=False, help=help_texts)
+        return task(bounded, auto_shortflags=False, iterable=iterable, help=help_texts)
 
     return decorate
 
@@ -95,6 +98,8 @@ def rootca(
     days=_DAYS,
     encrypt=_ENCRYPT,
     pathlen="how many further authorities may stand below it; as its parent allows, 0 below the root",
+    csr_to="make key and CSR alone, with a copy of the CSR in this file: another workspace signs it",
+    csr="sign this CSR, whose key is in another workspace",
 )
 def subca(
     session: "Session",
@@ -105,11 +110,24 @@ def subca(
     days: str | None = None,
     pathlen: str | None = None,
     encrypt: bool = False,
+    csr_to: str | None = None,
+    csr: str | None = None,
 ) -> None:
-    """Make an intermediate CA, signed by its parent."""
+    """Make an intermediate CA, signed by its parent, here or in another workspace."""
     from thingmint.workflows import authorities
 
-    authorities.subca(session, name=name, parent=parent, cn=cn, key=key, days=days, pathlen=pathlen, encrypt=encrypt)
+    authorities.subca(
+        session,
+        name=name,
+        parent=parent,
+        cn=cn,
+        key=key,
+        days=days,
+        pathlen=pathlen,
+        encrypt=encrypt,
+        csr_to=csr_to,
+        csr=csr,
+    )
 
 
 @verb(
@@ -122,6 +140,32 @@ def verify(session: "Session", ca: str | None = None, name: str | None = None, r
     from thingmint.workflows import authorities
 
     authorities.verify(session, ca=ca, name=name, replace=replace)
+
+
+@verb(
+    iterable=("recipient",),
+    to="the file to make, e.g. team.bundle",
+    recipient="a certificate (PEM) whose key opens it, instead of a passphrase; may be repeated",
+    with_root_key="put the root key in, too",
+)
+def ca_export(
+    session: "Session", to: str | None = None, recipient: list[str] | None = None, with_root_key: bool = False
+) -> None:
+    """Seal the authorities of this workspace into a bundle for the team."""
+    from thingmint.workflows import team
+
+    team.ca_export(session, to=to, recipient=recipient or (), with_root_key=with_root_key)
+
+
+@verb(
+    from_="a bundle, or the certificate chain that answers a CSR of this workspace",
+    key="your private key, where the bundle is sealed for recipients",
+)
+def ca_import(session: "Session", from_: str | None = None, key: str | None = None) -> None:
+    """Open a bundle of authorities, or take a signed chain, into this workspace."""
+    from thingmint.workflows import team
+
+    team.ca_import(session, source=from_, key=key)
 
 
 @verb(
@@ -147,7 +191,7 @@ def device(
     from thingmint.workflows import devices, options, series
 
     if imei_file is not None:
-        options.require_alone("--imei-file", imei=imei, renew=renew)
+        options.require_alone("--imei-file", "it makes new devices, many of them", imei=imei, renew=renew)
         series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=not no_register)
         return
     devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=not no_register)

@@ -36,6 +36,8 @@ _ALGORITHMS = ("A256KW", "RSA-OAEP-256", "ECDH-ES+A256KW", "A256GCM")
 _SCRYPT_N, _SCRYPT_MOST = 2**17, 2**18
 _RECIPIENTS = 64
 _LARGEST = 128 * 2**20
+MOST_DATA = _LARGEST // 2
+"""How many bytes are sealed at most."""
 # Braces, brackets and commas of the longest list of recipients; base64url, all the rest of a bundle, has none.
 _STRUCTURE = 2048
 _CHECKSUM = b',"sha256":"%s"}'
@@ -48,6 +50,10 @@ class Sealed:
 
     kind: Literal["passphrase", "recipients"]
     recipients: tuple[str, ...]
+
+
+class WrongPassphraseError(InputError):
+    """Asking again may bring the right one."""
 
 
 class _Strict(BaseModel):
@@ -118,7 +124,7 @@ def describe(sealed: bytes) -> Sealed:
 
 
 def open_with_passphrase(sealed: bytes, passphrase: str) -> bytes:
-    """Raises InputError for a wrong passphrase or no bundle, CheckError for a damaged or changed one."""
+    """Raises WrongPassphraseError, InputError for no bundle, CheckError for a damaged or changed one."""
     bundle, protected = _parse(sealed)
     if protected.scrypt is None:
         raise InputError(
@@ -127,7 +133,10 @@ def open_with_passphrase(sealed: bytes, passphrase: str) -> bytes:
             things_to_try=["open it with the private key of one of these certificates (SHA-256 thumbprints)"],
         )
     key = OctKey.import_key(_derive(passphrase, protected.scrypt))
-    return _open(bundle, bundle.recipients[0], key, wrong="the passphrase is wrong")
+    wrong = WrongPassphraseError(
+        "the bundle cannot be opened: the passphrase is wrong.", things_to_try=["ask whoever made the bundle"]
+    )
+    return _open(bundle, bundle.recipients[0], key, wrong=wrong)
 
 
 def open_with_key(sealed: bytes, key_pem: bytes, passphrase: str | None = None) -> bytes:
@@ -139,7 +148,10 @@ def open_with_key(sealed: bytes, key_pem: bytes, passphrase: str | None = None) 
     kid = key.thumbprint()
     for recipient in bundle.recipients:
         if recipient.header.kid == kid:
-            return _open(bundle, recipient, key, wrong="the key does not fit")
+            wrong = InputError(
+                "the bundle cannot be opened: the key does not fit.", things_to_try=["ask whoever made the bundle"]
+            )
+            return _open(bundle, recipient, key, wrong=wrong)
     raise InputError(
         "the bundle is not sealed for this key.",
         detail="\n".join(describe(sealed).recipients),
@@ -148,8 +160,8 @@ def open_with_key(sealed: bytes, key_pem: bytes, passphrase: str | None = None) 
 
 
 def _seal(data: bytes, extra: dict[str, Any], recipients: Sequence[tuple[dict[str, str], Key]]) -> bytes:
-    if len(data) > _LARGEST // 2:
-        raise InputError(f"a bundle holds at most {_LARGEST // 2**21} MiB; this would be {len(data) / 2**20:.0f} MiB.")
+    if len(data) > MOST_DATA:
+        raise InputError(f"a bundle holds at most {MOST_DATA // 2**20} MiB; this would be {len(data) / 2**20:.0f} MiB.")
     encryption = GeneralJSONEncryption({"typ": _TYPE, "enc": "A256GCM", **extra}, data)
     for header, key in recipients:
         encryption.add_recipient(header, key)
@@ -158,16 +170,14 @@ def _seal(data: bytes, extra: dict[str, Any], recipients: Sequence[tuple[dict[st
     return body + _CHECKSUM % hashlib.sha256(body).hexdigest().encode("ascii")
 
 
-def _open(bundle: _Bundle, recipient: _Recipient, key: Key, *, wrong: str) -> bytes:
+def _open(bundle: _Bundle, recipient: _Recipient, key: Key, *, wrong: InputError) -> bytes:
     one = bundle.model_copy(update={"recipients": [recipient]})
     try:
         opened = decrypt_json(one.model_dump(by_alias=True, exclude_none=True), key, registry=_registry())  # type: ignore[arg-type]
     except JoseError as error:
         if isinstance(error.__cause__, InvalidTag):
             raise _changed() from None
-        raise InputError(
-            f"the bundle cannot be opened: {wrong}.", things_to_try=["ask whoever made the bundle"]
-        ) from None
+        raise wrong from None
     except (ValueError, TypeError):  # a header that only a forger writes: base64 that is none, a point off its curve
         raise _changed() from None
     return opened.plaintext or b""
@@ -260,11 +270,11 @@ def _private_key(pem: bytes, passphrase: str | None) -> Key:
         )
         raise InputError(f"the private key {needs}.") from None
     except ValueError:
-        raise InputError(
-            "the private key cannot be read: the passphrase is wrong, or this is no key."
-            if passphrase
-            else "this is no private key.",
-            things_to_try=["give it as PEM: -----BEGIN PRIVATE KEY-----"],
+        give = ["give it as PEM, a text that begins with -----BEGIN"]
+        if not passphrase:
+            raise InputError("this is no private key.", things_to_try=give) from None
+        raise WrongPassphraseError(
+            "the private key cannot be read: the passphrase is wrong, or this is no key.", things_to_try=give
         ) from None
     key = _as_jwk(private)
     if key is None:

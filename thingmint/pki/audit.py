@@ -7,7 +7,7 @@ from pathlib import Path
 
 from thingmint import files
 from thingmint.errors import ThingmintError
-from thingmint.pki import family, identity, inspect, snapshot
+from thingmint.pki import family, identity, inspect, joining, snapshot
 from thingmint.pki.database import Database
 from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
@@ -55,6 +55,8 @@ def audit(workspace: Workspace) -> Report:
                 findings += _database(signer, own, rows)
         except ThingmintError as error:
             findings.append(Finding(signer.folder, error.message, "restore it from a backup"))
+    if joining.staging(workspace).exists():
+        findings.append(Finding(joining.staging(workspace), "an import was cut off", "invoke ca-import again"))
     devices = identity.certificates(workspace)
     for path in devices:
         findings += _device(workspace, path, known)
@@ -76,7 +78,9 @@ def _unchecked(workspace: Workspace) -> Iterator[str]:
 
 
 def _half_made(signer: Signer) -> Finding:
-    return Finding(signer.folder, "an authority that was begun has no certificate", f"finish it: invoke {signer.name}")
+    make = signer.name if signer.name in {family.ROOT.text, family.DEFAULT.text} else f"subca --name {signer.name}"
+    cure = f"finish it: invoke {make}; signed elsewhere: invoke ca-import --from {signer.name}.chain.pem"
+    return Finding(signer.folder, "an authority that was begun has no certificate", cure)
 
 
 def _own(workspace: Workspace, signer: Signer, own: Certificate) -> Iterator[Finding]:

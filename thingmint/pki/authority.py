@@ -1,20 +1,16 @@
 """Authorities: a name, a parent and a folder; made once, then only agreed with."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from thingmint import files, openssl
-from thingmint.errors import InputError, ToolError
+from thingmint.errors import InputError
 from thingmint.ids import AuthorityName
-from thingmint.pki import access, cakeys, family, inspect, issuing, keys, profile, transaction
+from thingmint.pki import access, cakeys, family, inspect, issuing, keys, layout, profile, transaction
 from thingmint.pki.bench import Bench
-from thingmint.pki.database import certificates
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.order import Request, Terms
 from thingmint.pki.profile import Profile
 from thingmint.pki.signer import Signer
 from thingmint.pki.wish import Wish
-from thingmint.render import render
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,14 @@ def make_intermediate(
 
     Raises InputError if there is no such parent, if the parent may not sign authorities, or if the wish contradicts.
     """
-    workspace = bench.workspace
-    own = family.signer(workspace, name)
+    own = family.signer(bench.workspace, name)
+    above, kind = signed_by(bench, own, parent, wish)
+    task = "subca" if name == family.DEFAULT else f"subca --name {name}"
+    return _make(bench, Plan(own, above, kind, wish.common_name or default_name(bench, name), task), wish)
+
+
+def signed_by(bench: Bench, own: Signer, parent: AuthorityName | None, wish: Wish) -> tuple[Signer, Profile]:
+    """Who signs an intermediate, or who did, and as what. Raises InputError where nobody can."""
     above = _parent(bench, own, parent)
     limit = None
     if above.certificate.exists():
@@ -61,16 +63,13 @@ def make_intermediate(
         pathlen = profile.pathlen_of(inspect.read_certificate(own.certificate)) or 0
     else:
         pathlen = _derived(above, limit, wish.pathlen)
+    return above, profile.intermediate(pathlen, parent_is_root=above.name == family.ROOT.text)
+
+
+def default_name(bench: Bench, name: AuthorityName) -> str:
+    """The common name of an intermediate where none is asked for."""
     configured = bench.session.settings.pki.subca_cn
-    default = configured if name == family.DEFAULT else f"{configured} {name}"[:64]
-    plan = Plan(
-        own,
-        above,
-        profile.intermediate(pathlen, parent_is_root=above.name == family.ROOT.text),
-        wish.common_name or default,
-        "subca" if name == family.DEFAULT else f"subca --name {name}",
-    )
-    return _make(bench, plan, wish)
+    return configured if name == family.DEFAULT else f"{configured} {name}"[:64]
 
 
 def _parent(bench: Bench, own: Signer, asked: AuthorityName | None) -> Signer:
@@ -122,15 +121,15 @@ def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
         _agree(certificate, wish, plan)
         cakeys.adopt(bench, own, wish)
         if own.db.is_dir():
-            _render_cnf(bench, plan)
+            layout.write_cnf(bench, own, root=plan.parent is None, pathlen=plan.profile.pathlen)
         return Made(own, certificate, new=False)
     if plan.parent:
-        _require_free_name(bench, plan)
+        require_free_name(bench, own, plan.common_name, task=plan.task)
         if not bench.session.dry:
             plan.parent.able_to_sign()
             access.unlock(bench.session, plan.parent)  # before a key is made that nobody could sign
     cakeys.require_possible(bench, own, wish)
-    _lay_out(bench, plan)
+    layout.lay_out(bench, own, root=plan.parent is None, pathlen=plan.profile.pathlen)
     # the article's root line says `req -new -newkey`, the others `req -newkey`
     asked = keys.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None)
     cakeys.make(bench, own, wish, asked)
@@ -139,15 +138,15 @@ def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
     return Made(own, made[0] if made else None, new=True)
 
 
-def _require_free_name(bench: Bench, plan: Plan) -> None:
+def require_free_name(bench: Bench, own: Signer, common_name: str, *, task: str) -> None:
     """Two authorities of one common name could not be told apart in a chain."""
     for other in family.everybody(bench.workspace):
-        if other.name == plan.signer.name or not other.certificate.exists():
+        if other.name == own.name or not other.certificate.exists():
             continue
-        if inspect.read_certificate(other.certificate).common_name.casefold() == plan.common_name.casefold():
+        if inspect.read_certificate(other.certificate).common_name.casefold() == common_name.casefold():
             raise InputError(
-                f"{other.name} is called {plan.common_name!r} already.",
-                things_to_try=[f'invoke {plan.task} --cn "ANOTHER NAME"'],
+                f"{other.name} is called {common_name!r} already.",
+                things_to_try=[f'invoke {task} --cn "ANOTHER NAME"'],
             )
 
 
@@ -167,49 +166,3 @@ def _agree(certificate: Certificate, wish: Wish, plan: Plan) -> None:
     cakeys.require_agreement(plan.signer, wish)
     if plan.signer.key.exists() and not plan.signer.encrypted:  # a root's key may be offline
         plan.signer.require_own(inspect.read_key_digest(plan.signer.key))
-
-
-def _lay_out(bench: Bench, plan: Plan) -> None:
-    """The article's folders and database, and its cnf."""
-    workspace, own = bench.workspace, plan.signer
-    for folder in (own.folder, own.certs, own.db):
-        workspace.make_directory(folder)
-    _render_cnf(bench, plan)
-    if workspace.exists(own.index) and workspace.exists(own.serial):
-        return
-    if certificates(own):
-        missing = own.index if not own.index.exists() else own.serial
-        raise ToolError(
-            f"{missing} is missing, although {own.certs} holds issued certificates.",
-            things_to_try=["restore it from a backup; an empty one would let names and serials be given twice"],
-        )
-    bench.session.shell.echo(["touch", workspace.from_ca(own.index)], cwd=workspace.ca)
-    workspace.write(own.index, b"", mode=files.SECRET)
-    workspace.write(own.attributes, b"unique_subject = yes\n", mode=files.SECRET)
-    serial = bench.openssl(*openssl.rand_serial(), redirect=workspace.from_ca(own.serial))
-    workspace.write(own.serial, serial.stdout.encode("ascii"), mode=files.SECRET)
-
-
-def _render_cnf(bench: Bench, plan: Plan) -> None:
-    """Rendered again where configuration or template changed; a file that was edited by hand is kept beside it."""
-    own, root = plan.signer, plan.parent is None
-    levels = profile.MOST_LEVELS + 1 if root else plan.profile.pathlen or 0
-    values = {
-        "name": own.name,
-        "days": bench.session.settings.pki.days,
-        "hardened": bench.hardened,
-        "below": [(profile.intermediate_section(number), number) for number in range(levels)],
-    }
-    template = "rootca.cnf.j2" if root else "subca.cnf.j2"
-    text = render(template, values).encode()
-    if own.cnf.exists():
-        if own.cnf.read_bytes() == text:
-            return
-        kept: Path = own.cnf.with_name(own.cnf.name + ".old")
-        bench.session.console.say(f"{own.cnf.name} is rendered anew; the earlier one is kept as {kept.name}")
-        bench.workspace.write(kept, own.cnf.read_bytes())
-    pki = bench.session.settings.pki
-    origin = f"from templates/{template}, with pki.profile {pki.profile} and pki.days {pki.days}"
-    remark = f"{own.cnf.name}: {origin}; copy it to replay these lines elsewhere"
-    bench.session.shell.remark(remark, cwd=bench.workspace.ca)
-    bench.workspace.write(own.cnf, text)

@@ -79,6 +79,14 @@ def require(workspace: Workspace, name: AuthorityName) -> Signer:
         make = {ROOT: "rootca", DEFAULT: "rootca subca"}.get(name, f"subca --name {name}")
         raise InputError(
             f"there is no authority in {one.folder}: {one.certificate.name} is missing.",
-            things_to_try=[f"make it: invoke {make}", *(f"use another: --ca {other}" for other in known)],
+            things_to_try=[
+                f"make it: invoke {make}",
+                *(
+                    [f"where it was signed elsewhere: invoke ca-import --from {name}.chain.pem"]
+                    if one.csr.exists()
+                    else ()
+                ),
+                *(f"use another: --ca {other}" for other in known),
+            ],
         )
     return one

@@ -1,6 +1,7 @@
 """Certificates, CSRs and keys as values: read in process, where a spawned `openssl x509` costs 25 ms each."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,11 +44,11 @@ class Certificate:
 
     def issued_by(self, issuer: "Certificate") -> bool:
         """Whether the names match and `issuer`'s key made the signature. Dates are the caller's question."""
-        from cryptography.exceptions import InvalidSignature
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
         try:
             self.parsed.verify_directly_issued_by(issuer.parsed)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             return False
         return True
 
@@ -62,6 +63,13 @@ class SigningRequest:
     public_key: str
     parsed: "x509.CertificateSigningRequest" = field(repr=False)
 
+    @property
+    def pem(self) -> bytes:
+        """Canonical, as a certificate's."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return self.parsed.public_bytes(Encoding.PEM)
+
 
 def read_certificate(path: Path) -> Certificate:
     """Raises ToolError where the file is missing or holds no certificate. Text before BEGIN is skipped."""
@@ -70,17 +78,23 @@ def read_certificate(path: Path) -> Certificate:
 
 def read_chain(path: Path) -> tuple[Certificate, ...]:
     """All certificates of a file, in its order, at least one. Raises ToolError like `read_certificate`."""
-    from cryptography import x509
-
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
+        return parse_chain(path.read_bytes(), where=str(path))
     except OSError as error:
         raise ToolError(f"the certificate {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+
+
+def parse_chain(pem: bytes, *, where: str) -> tuple[Certificate, ...]:
+    """The same, of what was read already."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return tuple(_certificate(one) for one in x509.load_pem_x509_certificates(pem))
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ToolError(
-            f"{path} holds no readable certificate.", detail=str(error), things_to_try=["restore it from a backup"]
+            f"{where} holds no readable certificate.", detail=str(error), things_to_try=["restore it from a backup"]
         ) from None
-    return tuple(_certificate(one) for one in found)
 
 
 def _certificate(certificate: "x509.Certificate") -> Certificate:
@@ -105,17 +119,25 @@ def _certificate(certificate: "x509.Certificate") -> Certificate:
 
 def read_request(path: Path) -> SigningRequest:
     """Raises ToolError where the CSR is missing, unreadable, or not signed by the key that it carries."""
-    from cryptography import x509
-
     cure = [f"move {path} away and run this again: it is made anew"]
     try:
-        request = x509.load_pem_x509_csr(path.read_bytes())
+        return parse_request(path.read_bytes(), where=str(path), things_to_try=cure)
     except OSError as error:
         raise ToolError(f"the CSR {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise ToolError(f"{path} holds no readable CSR.", detail=str(error), things_to_try=cure) from None
-    if not request.is_signature_valid:
-        raise ToolError(f"the signature of the CSR {path} does not match its public key.", things_to_try=cure)
+
+
+def parse_request(pem: bytes, *, where: str, things_to_try: Sequence[str] = ()) -> SigningRequest:
+    """The same, of what was read already, and with other advice."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        proven = request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ToolError(f"{where} holds no readable CSR.", detail=str(error), things_to_try=things_to_try) from None
+    if not proven:
+        raise ToolError(f"the signature of the CSR {where} does not match its public key.", things_to_try=things_to_try)
     return SigningRequest(
         _common_name(request.subject),
         request.subject.rfc4514_string(),

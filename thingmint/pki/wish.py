@@ -1,5 +1,6 @@
 """What a command line asked of a certificate, held against one that exists already."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,13 @@ from thingmint.errors import InputError
 from thingmint.pki import profile
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.token import TokenKey
+
+COMMON_NAMES = "1 to 64 letters, digits, spaces and . _ -"
+
+
+def is_common_name(text: str) -> bool:
+    """Whether an authority may be called so: what no tool needs to escape."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", text, re.ASCII) is not None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from thingmint.pki.authority import Made
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
 from thingmint.session import Session
-from thingmint.workflows import consent, options, targets
+from thingmint.workflows import consent, delegation, options, targets
 
 if TYPE_CHECKING:
     from thingmint.hub.certificates import HubCertificate
@@ -42,8 +42,17 @@ def subca(
     days: str | None = None,
     pathlen: str | None = None,
     encrypt: bool = False,
-) -> Made:
-    """An intermediate authority, signed by its parent."""
+    csr_to: str | None = None,
+    csr: str | None = None,
+) -> Made | None:
+    """An intermediate authority, signed by its parent. With `csr_to` or `csr`, one half of that; None after the first."""
+    if csr_to is not None:
+        options.require_alone("--csr-to", "who signs it decides", parent=parent, days=days, pathlen=pathlen, csr=csr)
+        delegation.ask(session, name=name, csr_to=csr_to, cn=cn, key=key, encrypt=encrypt)
+        return None
+    if csr is not None:
+        options.require_alone("--csr", "the CSR says it", cn=cn, key=key, encrypt=encrypt)
+        return delegation.sign(session, name=name, csr=csr, parent=parent, days=days, pathlen=pathlen)
     targets.announce(session)
     wish = options.authority_wish(cn=cn, key=key, days=days, pathlen=pathlen, encrypt=encrypt)
     called, above = options.authority(name, family.DEFAULT), options.authority(parent)
@@ -122,7 +131,7 @@ def _require_own(
             f"{name} on {hub.target.hub} is another certificate than this workspace's.",
             detail=f"on the hub:  {found.thumbprint}  {found.subject}\nhere:        {own.thumbprint}  {own.common_name}",
             things_to_try=[
-                "use the team's authority: copy its ca/ folder from a colleague over a safe way",
+                "use the team's authority: invoke ca-import --from FILE (a colleague's ca-export makes that file)",
                 f"give yours a name of its own: invoke verify --name cert-0x{first_four}-subca-<user>",
                 "put yours in its place; the devices of the other are then refused: invoke verify --replace",
             ],

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import overload
 
 from thingmint import openssl
@@ -9,7 +10,7 @@ from thingmint.errors import InputError
 from thingmint.ids import AuthorityName, DeviceId
 from thingmint.pki import family, profile
 from thingmint.pki.token import SCHEME, TokenKey
-from thingmint.pki.wish import Wish
+from thingmint.pki.wish import COMMON_NAMES, Wish, is_common_name
 from thingmint.session import Session
 
 
@@ -22,9 +23,9 @@ def warn_of_doubt(session: Session, device: DeviceId) -> None:
 
 def wish(*, cn: str | None = None, key: str | None = None, days: str | None = None, pathlen: str | None = None) -> Wish:
     """Raises InputError naming the option."""
-    if cn is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", cn, re.ASCII):
+    if cn is not None and not is_common_name(cn):
         raise InputError(
-            f"--cn {cn!r} cannot be used: 1 to 64 letters, digits, spaces and . _ - are allowed.",
+            f"--cn {cn!r} cannot be used: {COMMON_NAMES} are allowed.",
             things_to_try=['e.g. --cn "Development Root CA"'],
         )
     if key is not None and key not in openssl.KEY_SPECS:
@@ -70,11 +71,13 @@ def authority(name: str | None, default: AuthorityName | None = None) -> Authori
     return default if name is None else AuthorityName.parse(name)
 
 
-def require_alone(option: str, **others: object) -> None:
-    """Raises InputError where an option is given together with `option` that means something else."""
+def require_alone(option: str, why: str, **others: object) -> None:
+    """Raises InputError where an option is given together with `option` that has no place beside it."""
     for name, value in others.items():
         if value:
-            raise InputError(f"--{name} and {option} cannot be used together.", things_to_try=["leave one of them out"])
+            raise InputError(
+                f"--{name} and {option} cannot be used together: {why}.", things_to_try=[f"leave --{name} out"]
+            )
 
 
 def certificate_name(session: Session, name: str | None, ca: AuthorityName = family.DEFAULT) -> str:
@@ -88,3 +91,30 @@ def certificate_name(session: Session, name: str | None, ca: AuthorityName = fam
             f"--name {name!r} cannot name a certificate on the hub: 1 to 64 letters, digits and . _ - are allowed."
         )
     return name
+
+
+def new_file(path: str | None, option: str, example: str) -> Path:
+    """Where a new file shall be. Raises InputError if there is one: nothing is overwritten."""
+    if path is None:
+        raise InputError("no file was named.", things_to_try=[f"e.g. {option} {example}"])
+    found = Path(path).absolute()
+    if not found.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {found.parent}.")
+    if found.exists() or found.is_symlink():
+        raise InputError(
+            f"{option} {path}: that file exists, and is not overwritten.",
+            things_to_try=["name another, or move it away"],
+        )
+    return found
+
+
+def content(path: str, option: str, *, most: int = 2**20) -> bytes:
+    """What is in a file that the command line names. Raises InputError where it cannot be read, or is no such file."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be read: {error.strerror}.") from None
+    if len(data) > most:
+        raise InputError(f"{option} {path} is too large: {most // 2**20} MiB are the most.")
+    return data
