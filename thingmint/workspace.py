@@ -62,7 +62,7 @@ class Workspace:
 
     def peek(self, path: Path) -> bytes:
         """What it holds, or would hold; nothing where there is no such file."""
-        return path.read_bytes() if path.exists() else self._planned.get(path, b"")
+        return path.read_bytes() if path.is_file() else self._planned.get(path, b"")
 
     # --- changing ----------------------------------------------------------------------------------------------
 

@@ -44,7 +44,10 @@ class Signer:
 
     @property
     def encrypted(self) -> bool:
-        return self.key.exists() and inspect.is_encrypted(self.key.read_bytes())
+        try:
+            return inspect.is_encrypted(self.key.read_bytes())
+        except OSError:
+            return False  # absent, or unreadable, which its reader explains
 
     @property
     def csr(self) -> Path:
