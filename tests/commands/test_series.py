@@ -64,6 +64,20 @@ def test_dry_shows_the_line_and_writes_nothing(bare: CommandLine, tmp_path: Path
     assert not bare.workspace.exists()
 
 
+def test_a_finished_list_needs_no_key(bare: CommandLine, tmp_path: Path) -> None:
+    bare.ok("rootca", "subca")
+    ids = tmp_path / "ids.txt"
+    ids.write_text("one\ntwo\n")
+    words = ("device", "--imei-file", str(ids), "--no-register")
+    bare.ok(*words)
+    (bare.workspace / "ca/subca/subca.key").rename(tmp_path / "offline.key")
+    assert "unchanged: 2" in bare.ok(*words).stderr
+    ids.write_text("one\nthree\n")
+    refused = bare(*words)
+    assert refused.returncode == 2
+    assert "subca cannot sign" in refused.stderr
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.4])
 def test_ctrl_c_loses_nothing_and_the_same_line_goes_on(bare: CommandLine, tmp_path: Path, seconds: float) -> None:
     bare.ok("rootca", "subca")

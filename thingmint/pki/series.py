@@ -19,7 +19,7 @@ from typing import TypeVar
 from thingmint import files
 from thingmint.errors import CheckError, ToolError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import access, bench, family, identity, issuing, piecework
+from thingmint.pki import access, bench, family, identity, inspect, issuing, piecework
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
@@ -135,7 +135,7 @@ class _Line:
     def shift(self, locked: Bench, supply: Iterator[Sequence[DeviceId]]) -> None:
         """Batch after batch for SHIFT_SECONDS, or until there are no more; nothing is in flight afterwards."""
         recover(locked, self._job.signer)
-        issuer = self._job.signer.able_to_sign()
+        issuer = inspect.read_certificate(self._job.signer.certificate)
         chain = (issuer, *family.above(locked.workspace, issuer))
         above = b"".join(one.pem for one in chain if not one.issued_by(one))
         ends = time.monotonic() + SHIFT_SECONDS
@@ -205,6 +205,7 @@ def _sign(
 def _sign_missing(
     locked: Bench, job: Job, issuer: Certificate, missing: Keys, workers: ProcessPoolExecutor
 ) -> list[Issued]:
+    job.signer.able_to_sign()
     with transaction(locked, job.signer) as known:
         issuing.free_expired(locked, job.signer, missing)
         rows, finished = issuing.sign(locked, job.signer, list(missing), job.terms, issuer, batch=True)
