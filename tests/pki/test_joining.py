@@ -114,7 +114,7 @@ def test_a_revocation_wins_whichever_side_tells_it(owner: Session, session: Sess
     require_sound(session)
 
 
-def test_a_missing_key_is_added_and_an_existing_one_stays(owner: Session, session: Session) -> None:
+def test_a_missing_key_is_added_and_one_that_is_here_stays(owner: Session, session: Session) -> None:
     join(session, collect(owner))
     step = join(session, collect(owner, with_root_key=True))[0]
     assert step.key
@@ -122,6 +122,9 @@ def test_a_missing_key_is_added_and_an_existing_one_stays(owner: Session, sessio
     assert root.key.read_bytes() == family.root(owner.workspace).key.read_bytes()
     assert root.key.stat().st_mode & 0o777 == 0o600
     require_sound(session)
+    root.key.unlink()
+    root.uri.write_text("pkcs11:token=safe;object=rootca")
+    assert not join(session, collect(owner, with_root_key=True))[0].changes  # on a token here: that is its key
     encrypted = dataclasses.replace(collect(owner).shares[1], key=b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
     assert not join(session, dataclasses.replace(collect(owner), shares=(encrypted,)))[0].changes
 

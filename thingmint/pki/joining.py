@@ -86,7 +86,7 @@ def _step(bench: Bench, share: Share) -> Step:
         share,
         signer,
         new=False,
-        key=share.key is not None and not signer.key.exists(),
+        key=share.key is not None and not signer.key.exists() and not signer.uri.exists(),
         rows=tuple(rows),
         certs=tuple(lacking),
         crl_number=share.crl_number if _number(share.crl_number) > _number(_read(signer.crl_number)) else None,

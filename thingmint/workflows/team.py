@@ -11,7 +11,6 @@ from thingmint.pki.joining import Step
 from thingmint.session import Session
 from thingmint.workflows import delegation, options, targets
 
-_ATTEMPTS = 3
 _LARGEST_FILE = 129 * 2**20  # a little more than any bundle
 
 
@@ -150,14 +149,17 @@ def _opened(session: Session, content: bytes, name: str, key: str | None) -> byt
 
 
 def _asked(session: Session, what: str, label: str, attempt: Callable[[str], bytes]) -> bytes:
-    for _ in range(_ATTEMPTS - 1):
+    opened: list[bytes] = []
+
+    def opens(passphrase: str) -> bool:
         try:
-            return attempt(session.passphrases.existing(what, label))
-        except sealed.WrongPassphraseError as error:
-            if not session.passphrases.forget(what):
-                raise
-            session.console.say(error.message)
-    return attempt(session.passphrases.existing(what, label))
+            opened.append(attempt(passphrase))
+        except sealed.WrongPassphraseError:
+            return False
+        return True
+
+    passphrase = session.passphrases.proven(what, label, opens)
+    return opened[0] if opened else attempt(passphrase)  # the second bundle of a command line
 
 
 def _some(sentences: Sequence[str], most: int = 10) -> str:
