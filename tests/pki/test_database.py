@@ -12,6 +12,7 @@ from thingmint.errors import InputError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.pki import audit, bench, family, index, inspect, revocation, transaction
 from thingmint.pki.database import Database, certificates
+from thingmint.pki.finding import Finding
 from thingmint.pki.signer import Signer
 from thingmint.session import Session
 
@@ -57,7 +58,7 @@ def test_a_damaged_index_is_set_aside_and_nothing_is_forgotten(session: Session,
     if damage not in {"missing", "emptied"}:
         assert [path.read_bytes() for path in signer.quarantine.iterdir()] == [damaged]
     assert audit.audit(session.workspace).findings == (
-        audit.Finding(session.workspace.devices / "two.pem", "it was revoked", "invoke device --imei two --renew"),
+        Finding(session.workspace.devices / "two.pem", "it was revoked", "invoke device --imei two --renew"),
     )
     # The name and the key are still taken.
     for end in (".pem", ".key", ".csr"):
@@ -128,7 +129,7 @@ def test_an_archived_certificate_is_known_revoked_and_listed(session: Session, s
     assert made.revoked == 2
     assert Database(signer).status(one.serial) == "R"
     assert signer.index.read_bytes() == b""
-    assert len(Database(signer).everything()) == len(certificates(signer)) == 2
+    assert len(Database(signer).archived()[0]) == len(certificates(signer)) == 2
 
 
 def test_a_key_is_never_certified_for_a_second_name(session: Session, signer: Signer) -> None:
