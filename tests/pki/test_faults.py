@@ -22,8 +22,6 @@ from thingmint.errors import CheckError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.pki import audit, bench, family, index, inspect, snapshot, transaction
 from thingmint.pki.database import Database
-from thingmint.pki.index import Row
-from thingmint.pki.signer import Signer
 from thingmint.session import Session
 
 # Issues one device in the workspace argv[1], and kills itself at its argv[2]-th rename: before it, or after it.
@@ -60,17 +58,10 @@ def run_victim(root: Path, countdown: int, when: str) -> int:
     return subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode
 
 
-def everything(signer: Signer) -> list[Row]:
-    """Every row of index and ledger, the newer ones of the index."""
-    database = Database(signer)
-    rows = database.archived()[0] | {row.serial: row for row in database.active()}
-    return list(rows.values())
-
-
 def require_whole(session: Session, *, devices: list[str]) -> None:
     """Every invariant of an authority: rows, files, keys and chains tell one story."""
     for signer in (family.root(session.workspace), family.signer(session.workspace)):
-        assert {path.stem for path in signer.certs.iterdir()} == {row.serial for row in everything(signer)}
+        assert {path.stem for path in signer.certs.iterdir()} == set(Database(signer).everything())
         assert not snapshot.pending(signer.db)
         assert not list(signer.db.glob("*.new"))
         own = inspect.read_certificate(signer.certificate)

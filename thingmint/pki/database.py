@@ -102,6 +102,10 @@ class Database:
         with self._book() as book:
             return book.revoked() if book else []
 
+    def everything(self) -> dict[str, Row]:
+        """Every row by serial number; index.txt is newer than the ledger."""
+        return self.archived()[0] | {row.serial: row for row in self.active()}
+
     def archived(self) -> tuple[dict[str, Row], dict[str, str]]:
         """What the ledger holds: rows, and digests of public keys, by serial number."""
         with self._book() as book:
