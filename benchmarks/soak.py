@@ -90,6 +90,7 @@ def main() -> None:
             authority.make_root(locked, Wish())
             authority.make_intermediate(locked, Wish())
         hits = rounds = 0
+        began = time.monotonic()
         while hits < arguments.kills:
             rounds += 1
             victim = start(root, f"d{chance.randrange(50)}", chance.choice(["make", "renew"]))
@@ -98,7 +99,9 @@ def main() -> None:
             victim.wait()
             if rounds % 50 == 0:
                 require_whole(session, f"after {hits} kills")
-                print(f"{hits} kills in {rounds} runs", flush=True)
+                rate = hits / (time.monotonic() - began)
+                minutes = (arguments.kills - hits) / rate / 60 if hits else 0
+                print(f"{hits} kills in {rounds} runs, {rate:.1f}/s, {minutes:.0f} min to go", flush=True)
         writers = [start(root, f"w{n}", "make") for n in range(arguments.writers)]
         if failed := [writer.args for writer in writers if writer.wait()]:
             raise SystemExit(f"{len(failed)} of the writers failed")

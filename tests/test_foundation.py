@@ -144,7 +144,7 @@ def test_a_closed_path_wants_its_owner() -> None:
 def test_a_full_disk_wants_space() -> None:
     with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123
         full.write(b"x")
-    assert explain_os_error(caught.value).things_to_try == ("free some space",)
+    assert explain_os_error(caught.value).things_to_try == ("free some space, then run this again: nothing was lost",)
 
 
 def test_a_background_process_holds_none_of_our_descriptors(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_versions(text: str, problem: str | None) -> None:
         ("Error creating serial number index:(1,1,2)", "duplicate row"),
         ("subca/db/serial.txt: error while loading serial number", "serial.txt"),
         ("Could not open file or uri for loading CA private key from subca/subca.key", "key is not there"),
-        ("Could not find CA certificate from subca/subca.pem", "certificate is not there"),
+        ("Could not find CA certificate from subca/subca.pem", "certificate cannot be read"),
         ("CA certificate and CA private key do not match", "does not belong"),
         ("ERROR:There is already a certificate for /CN=1", "issued before"),
         ("Signature did not match the certificate request", "does not match its public key"),
@@ -98,6 +98,91 @@ def test_openssls_words_become_plain_ones(stderr: str, meaning: str) -> None:
     found = openssl.explain(f"Using configuration from subca.cnf\n{stderr}\n")
     assert found
     assert meaning in found.message
+
+
+# What OpenSSL 3.0.19 and 3.5.9 print for the same fault, each line as it came.
+@pytest.mark.parametrize(
+    ("in_3_0", "in_3_5", "meaning"),
+    [
+        (
+            "Could not open file or uri for loading CA private key from subca/subca.key\n"
+            "40B78A33087F0000:error:16000069:STORE routines:ossl_store_get0_loader_int:unregistered scheme:"
+            "../crypto/store/store_register.c:237:scheme=file",
+            "Could not open file or uri for loading CA private key from subca/subca.key: No such file or directory",
+            "private key is not there",
+        ),
+        (
+            "Could not read CA private key from subca/subca.key",
+            "Could not find CA private key from subca/subca.key",
+            "private key cannot be read",
+        ),
+        (
+            "Could not read CA private key from subca/subca.key\n4087CE67B47F0000:error:1C800064:Provider routines:"
+            "ossl_cipher_unpadblock:bad decrypt:../providers/implementations/ciphers/ciphercommon_block.c:124:",
+            "Could not find CA private key from subca/subca.key\n4057A72FC97F0000:error:11800074:PKCS12 routines:"
+            "PKCS12_pbe_crypt_ex:pkcs12 cipherfinal error:../crypto/pkcs12/p12_decr.c:95:maybe wrong password",
+            "private key cannot be read",
+        ),
+        (
+            "Could not open file or uri for loading CA certificate from subca/subca.pem\nUnable to load CA certificate",
+            "Could not open file or uri for loading CA certificate from subca/subca.pem: No such file or directory",
+            "certificate is not there",
+        ),
+        (
+            "Could not read CA certificate from subca/subca.pem\nUnable to load CA certificate",
+            "Could not find CA certificate from subca/subca.pem",
+            "certificate cannot be read",
+        ),
+        (
+            "Unable to load certificate request",
+            "error: unable to load certificate request from file 'd.csr'",
+            "CSR cannot be read",
+        ),
+        (
+            "Signature did not match the certificate request",
+            "Warning: CSR self-signature does not match the contents\nCheck that the request matches the signature\n"
+            "Signature did not match the certificate request",
+            "does not match its public key",
+        ),
+        (
+            "Problem with index file: subca/db/index.txt (could not load/parse file)",
+            "Problem with index file: subca/db/index.txt (could not load/parse file)",
+            "index.txt",
+        ),
+        ("entry 1: bad serial number length (41)", "entry 1: bad serial number length (41)", "damaged or a duplicate row"),
+        (
+            'ca: Error on line 1 of config file "bad.cnf"',
+            "variable lookup failed for ca::default_ca",
+            "cnf file is missing or damaged",
+        ),
+    ],
+)  # fmt: skip
+def test_both_versions_are_understood(in_3_0: str, in_3_5: str, meaning: str) -> None:
+    for text in (in_3_0, in_3_5):
+        found = openssl.explain(f"Using configuration from subca.cnf\n{text}\n")
+        assert found
+        assert meaning in found.message
+
+
+@pytest.mark.parametrize(
+    ("stderr", "path"),
+    [
+        ('req: Can\'t open "../devices/d.key" for writing, Permission denied', "../devices/d.key"),
+        (
+            "40373C40697F0000:error:8000000D:system library:BIO_new_file:Permission denied:../crypto/bio/bss_file.c:67:"
+            "calling fopen(subca/db/index.txt, r)\nProblem with index file: subca/db/index.txt (could not load/parse file)",
+            "subca/db/index.txt",
+        ),
+        (
+            "subca/certs/11E8.pem: Permission denied\n4097D358F57F0000:error:8000000D:system library:BIO_new_file:"
+            "Permission denied:../crypto/bio/bss_file.c:67:calling fopen(subca/certs/11E8.pem, w)",
+            "subca/certs/11E8.pem",
+        ),
+        ('Can\'t open "subca.cnf" for reading, No such file or directory', ""),
+    ],
+)  # fmt: skip
+def test_the_file_that_openssl_may_not_open_is_found(stderr: str, path: str) -> None:
+    assert openssl.refused_path(stderr) == path
 
 
 def test_unknown_words_are_left_alone() -> None:

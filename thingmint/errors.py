@@ -5,7 +5,11 @@ is raised, and the one boundary in tasks.py turns it into text and an exit code.
 """
 
 import errno
+import os
+import shlex
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -76,6 +80,8 @@ INTERRUPTED = 130
 
 def explain_os_error(error: OSError) -> ToolError:
     """What no part below expected of the file system or a socket, still without a traceback."""
+    if isinstance(error, PermissionError) and (path := _refusing(error)):
+        return _refused(path)
     where = f" ({_place(error)})" if error.filename else ""
     return ToolError(f"the system refused: {error.strerror or error}{where}.", things_to_try=[cure(error)])
 
@@ -85,14 +91,62 @@ def cure(error: OSError) -> str:
     where = _place(error) if error.filename else "that path"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return "free some space"
+            return "free some space, then run this again: nothing was lost"
         case errno.EISDIR | errno.EEXIST | errno.ENOTDIR | errno.ENOTEMPTY:
             return f"something else stands in the way: move it away from {where}"
         case errno.ENOENT:
             return f"bring back {where}"
+        case errno.EROFS:
+            return "use a workspace that can be written (THINGMINT_WORKSPACE)"
     return f"check owner and mode of {where}"
 
 
 def _place(error: OSError) -> str:
     """Of a rename, the name that was to be taken: the other is a temporary one of ours."""
     return str(error.filename2 or error.filename)
+
+
+def may_use(path: Path) -> bool:
+    """Whether this user may read and change it: a folder's entries, a file's content."""
+    return os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0))
+
+
+def _refusing(error: PermissionError) -> Path | None:
+    """Which path refused: one that was named, or the folder that keeps this user away from it. None: no mode did."""
+    paths = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    for path in paths:
+        there = next(one for one in (path, *path.absolute().parents) if os.access(one, os.F_OK))
+        if not may_use(there):
+            return there
+        if not may_use(there.parent):  # to make, rename or remove a file is to write its folder
+            return there.parent
+    return None
+
+
+def _refused(path: Path) -> ToolError:
+    if sys.platform == "win32":
+        return ToolError(
+            f"{path} may not be read or written by this user.",
+            things_to_try=["close the programs that have it open", "see its Properties, Security"],
+        )
+    found, me = path.stat(), os.geteuid()
+    what = f"{path} belongs to {_user(found.st_uid)} (mode {found.st_mode & 0o777:o})"
+    if found.st_uid == me:
+        mode = "u+rwx" if path.is_dir() else "u+rw"
+        cures = [f"chmod {mode} {shlex.quote(str(path))}"]
+    else:
+        cures = [
+            f"give it to {_user(me)}: sudo chown -R {_user(me)} {shlex.quote(str(path))}",
+            "if `sudo invoke` made it: do the same for all of ca/, devices/ and lab/, and run invoke without sudo",
+        ]
+    return ToolError(f"{what}, and {_user(me)} may not read or write it.", things_to_try=cures)
+
+
+def _user(uid: int) -> str:
+    """The name; the number where nobody has one, as in containers. chown takes both."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

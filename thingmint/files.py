@@ -6,6 +6,7 @@ Knows nothing of thingmint's folders; workspace.py does. Every rename of the pro
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +17,26 @@ from thingmint.errors import ToolError
 SECRET = 0o600
 PUBLIC = 0o644
 PRIVATE_DIR = 0o700
+_ENOUGH = 256 * 1024
 
 
 def create(path: Path, data: bytes = b"", *, mode: int = SECRET, durable: bool = True) -> None:
     """A new file, with its mode from its first moment. Raises FileExistsError rather than touch an existing one.
 
-    Not `durable`: the caller makes many so at once (`rename_all`).
+    On a full disk nothing is left of it, and the OSError names it. Not `durable`: the caller makes many so at once
+    (`rename_all`).
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink()
+        error.filename = str(path)
+        raise
 
 
 def replace(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
@@ -53,7 +61,8 @@ def rename(source: Path, target: Path) -> None:
 
 def sync(path: Path) -> None:
     """fsync of a file that another program wrote."""
-    with path.open("rb+") as file:
+    # Windows flushes what is open for writing only; elsewhere a read-only file is synced as well.
+    with path.open("rb+" if os.name == "nt" else "rb") as file:
         os.fsync(file.fileno())
 
 
@@ -131,15 +140,32 @@ def sync_directory(folder: Path) -> None:
 
 
 def make_private_directory(folder: Path) -> None:
-    """Owner only, parents too. An existing folder keeps its mode."""
+    """Owner only; durable, with the parents that it lacked. An existing folder keeps its mode."""
     # On Windows some Pythons take 0700 for an access list of the owner's, and what an elevated prompt makes is owned by
     # Administrators. There a folder inherits its list, in the end from one that private.py looks after.
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=0o777 if os.name == "nt" else PRIVATE_DIR, parents=True, exist_ok=True)
+    for one in missing:
+        sync_directory(one.parent)
 
 
 def open_to_others(path: Path) -> bool:
     """Whether group or others may read it. Windows answers 0666 for every file: there the folder's ACL counts."""
     return os.name != "nt" and bool(path.stat().st_mode & 0o077)
+
+
+def nearly_full(folder: Path) -> str:
+    """What little is left on the disk of `folder`, as a sentence; empty where there is enough."""
+    if not folder.is_dir():
+        return ""
+    free = shutil.disk_usage(folder).free
+    if free < _ENOUGH:
+        return f"the disk of {folder} has only {free // 1024} KiB left"
+    if sys.platform != "win32":
+        found = os.statvfs(folder)
+        if found.f_files and found.f_favail < 16:  # 0 files in all: a file system that does not count them
+            return f"the disk of {folder} has room for only {found.f_favail} more files"
+    return ""
 
 
 @contextlib.contextmanager

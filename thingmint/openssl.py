@@ -186,8 +186,17 @@ class Explanation:
     things_to_try: tuple[str, ...] = ()
 
 
-# (regular expression, explanation), the specific before the general; texts of OpenSSL 3.0.
+# (regular expression, explanation), the specific before the general; texts of OpenSSL 3.0 and 3.5, which differ.
 _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
+    # The system's own reasons stand beside whatever openssl says that it could not do therefore.
+    (
+        r"No space left on device|Disk quota exceeded",
+        Explanation("the disk is full", ("free some space, then run this again: nothing was lost",)),
+    ),
+    (
+        r"Permission denied",
+        Explanation("a file or a folder may not be used by this user", ("see its owner and mode (ls -ld)",)),
+    ),
     (
         r"Problem with index file:",
         Explanation(
@@ -215,16 +224,20 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
     ),
     *((pattern, Explanation(message, cures)) for pattern, message, cures in engine.EXPLANATIONS),
     (
-        r"Could not read CA private key|bad decrypt|maybe wrong password",
+        r"Could not (read|find) CA private key|bad decrypt|maybe wrong password",
         Explanation("the authority's private key cannot be read", ("a wrong passphrase, or a damaged file",)),
     ),
     (
-        r"Could not (open file or uri for loading|find) CA private key",
+        r"Could not open file or uri for loading CA private key",
         Explanation("the authority's private key is not there", ("bring the key back to where the cnf names it",)),
     ),
     (
-        r"Could not (open file or uri for loading|find) CA certificate",
+        r"Could not open file or uri for loading CA certificate",
         Explanation("the authority's certificate is not there", ("restore it from a backup",)),
+    ),
+    (
+        r"Could not (read|find) CA certificate",
+        Explanation("the authority's certificate cannot be read", ("restore it from a backup",)),
     ),
     (
         r"There is already a certificate for",
@@ -234,20 +247,25 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
         r"Signature did not match the certificate request",
         Explanation("the CSR's signature does not match its public key", ("make the CSR anew",)),
     ),
-    (r"Unable to load certificate request", Explanation("the CSR cannot be read", ("make the CSR anew",))),
+    (r"[Uu]nable to load certificate request", Explanation("the CSR cannot be read", ("make the CSR anew",))),
     (
         r"field needed to be supplied and was missing",
         Explanation("the CSR's subject lacks a field that the authority's policy demands", ("give it a CN",)),
-    ),
-    (
-        r"No space left on device",
-        Explanation("the disk is full", ("free some space, then run this again: nothing was lost",)),
     ),
     (
         r'Can\'t open "[^"]*\.cnf"|on line \d+ of config file|variable lookup failed',
         Explanation("the authority's cnf file is missing or damaged", ("move it away, then: invoke rootca subca",)),
     ),
 )
+
+
+def refused_path(stderr: str) -> str:
+    """Which file openssl might not open, as its line named it; empty where that is not what went wrong."""
+    found = re.search(
+        r"Can't open \"([^\"]+)\" for [a-z]+, Permission denied|Permission denied:.*calling f?open\((.+), [rwab+]+\)",
+        stderr,
+    )
+    return (found[1] or found[2]) if found else ""
 
 
 def explain(stderr: str) -> Explanation | None:

@@ -1,14 +1,16 @@
 """Where everything lives: each path, its mode, staged and atomic writes, locks. Knows --dry, so that callers need not."""
 
 import contextlib
+import errno
 import functools
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from thingmint import files, private
 from thingmint.console import Console
-from thingmint.errors import InputError, cure
+from thingmint.errors import InputError, explain_os_error, may_use
 from thingmint.ids import DeviceId
 from thingmint.shell import Shell
 
@@ -24,6 +26,7 @@ class Workspace:
         self._shell = shell
         self._console = console
         self._planned: dict[Path, bytes] = {}  # filled with --dry alone
+        self._warned = False
 
     @property
     def ca(self) -> Path:
@@ -68,26 +71,39 @@ class Workspace:
 
     def prepare(self) -> None:
         """Make the folders. Raises InputError where the workspace cannot be written."""
-        try:
-            if not self._shell.dry:
-                files.make_private_directory(self.root)  # by itself: parents that mkdir makes are as open as the umask
+        if self._shell.dry:
             for folder in (self.ca, self.devices):
                 self.make_directory(folder)
-                if not self._shell.dry:
-                    private.require_private(folder, self._shell)  # a clone's folders are as open as the umask
-            if self.root != REPOSITORY and not self._shell.dry:
+            return
+        try:
+            files.make_private_directory(self.root)  # by itself: parents that mkdir makes are as open as the umask
+            for folder in (self.ca, self.devices):
+                self.make_directory(folder)
+                private.require_private(folder, self._shell)  # a clone's folders are as open as the umask
+                if not may_use(folder):
+                    raise PermissionError(errno.EACCES, "", str(folder))
+            ignored = self.root / ".gitignore"
+            if self.root != REPOSITORY and not ignored.exists():
                 # Keys must not slip into whatever repository surrounds a workspace elsewhere.
-                with contextlib.suppress(FileExistsError):
-                    files.create(self.root / ".gitignore", b"*\n", mode=files.PUBLIC)
+                files.replace(ignored, b"*\n", mode=files.PUBLIC)
         except OSError as error:
+            known = explain_os_error(error)
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise known from None
             raise InputError(
-                f"the workspace {self.root} cannot be written: {error.strerror} ({error.filename}).",
-                things_to_try=[cure(error), "name another folder in THINGMINT_WORKSPACE"],
+                f"the workspace {self.root} cannot be written: {known.message}",
+                things_to_try=[*known.things_to_try, "name another folder in THINGMINT_WORKSPACE"],
             ) from None
-        if not self._shell.dry and not os.access(self.ca, os.W_OK):
-            raise InputError(
-                f"the workspace {self.root} cannot be written: {self.ca} is read-only for this user.",
-                things_to_try=["check its owner and mode", "name another folder in THINGMINT_WORKSPACE"],
+        self._warn_of_sudo()
+
+    def _warn_of_sudo(self) -> None:
+        """In somebody's folder, sudo leaves files behind that their owner cannot use. A container's root is no sudo."""
+        if sys.platform == "win32" or self._warned or os.geteuid() != 0 or "SUDO_UID" not in os.environ:
+            return
+        self._warned = True
+        if self.root.stat().st_uid != 0:
+            self._console.warn(
+                f"this runs by sudo: what it makes in {self.root} belongs to root, and its owner cannot use it afterwards"
             )
 
     def make_directory(self, folder: Path) -> None:

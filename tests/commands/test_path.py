@@ -40,7 +40,7 @@ def test_root_key_offline_still_verifies_and_connects(made: CommandLine) -> None
 def test_show_is_the_articles_text(made: CommandLine) -> None:
     device = made.ok("show", "--imei", IMEI)
     assert "Certificate Request:" in device.stdout
-    assert f"Subject: CN = {IMEI}" in device.stdout
+    assert re.search(f"Subject: CN ?= ?{IMEI}\n", device.stdout)  # OpenSSL 3.5 prints no spaces
     assert "Development Root CA" in device.stderr
     assert "registered on iot-hub001-0xacc5-dev.azure-devices.net" in device.stderr
     assert "CA:TRUE, pathlen:0" in made.ok("show", "--ca", "subca").stdout

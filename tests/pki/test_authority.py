@@ -1,6 +1,7 @@
 """Root and intermediate: made by the article's lines, made once, agreed with afterwards."""
 
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_the_chain_holds_by_openssls_own_strict_judgement(session: Session) -> N
     assert "Certificate Sign, CRL Sign" in text
     root_text = openssl("x509", "-noout", "-text", "-in", str(root.signer.certificate))
     assert "CA:TRUE\n" in root_text
-    assert "Subject: CN = Development Root CA" in root_text
+    assert re.search("Subject: CN ?= ?Development Root CA\n", root_text)  # OpenSSL 3.5 prints no spaces
 
 
 def test_keys_are_private_and_certificates_carry_no_text_dump(session: Session) -> None:

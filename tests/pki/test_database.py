@@ -12,6 +12,7 @@ from thingmint.errors import InputError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.pki import audit, bench, family, index, inspect, revocation, transaction
 from thingmint.pki.database import Database, certificates
+from thingmint.pki.finding import Finding
 from thingmint.pki.signer import Signer
 from thingmint.session import Session
 
@@ -57,7 +58,7 @@ def test_a_damaged_index_is_set_aside_and_nothing_is_forgotten(session: Session,
     if damage not in {"missing", "emptied"}:
         assert [path.read_bytes() for path in signer.quarantine.iterdir()] == [damaged]
     assert audit.audit(session.workspace).findings == (
-        audit.Finding(session.workspace.devices / "two.pem", "it was revoked", "invoke device --imei two --renew"),
+        Finding(session.workspace.devices / "two.pem", "it was revoked", "invoke device --imei two --renew"),
     )
     # The name and the key are still taken.
     for end in (".pem", ".key", ".csr"):

@@ -1,27 +1,17 @@
 """An audit of ca/ and devices/: every invariant of the authorities, proven from the files; nothing is changed."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from thingmint import files
 from thingmint.errors import ThingmintError
-from thingmint.pki import family, identity, inspect, joining, snapshot
-from thingmint.pki.database import Database
+from thingmint.pki import audit_database, family, identity, inspect, joining, snapshot
+from thingmint.pki.finding import Finding, unreadable
 from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
 from thingmint.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One broken invariant, and what mends it: the next run by itself, or a person."""
-
-    where: Path
-    what: str
-    cure: str
 
 
 @dataclass(frozen=True)
@@ -41,20 +31,21 @@ def audit(workspace: Workspace) -> Report:
     authorities = certificates = 0
     known: dict[str, dict[str, Row]] = {}
     for signer in family.everybody(workspace):
-        if not signer.certificate.exists():
-            findings.append(_half_made(signer))
-            continue
-        authorities += 1
         try:
+            if not signer.certificate.exists():
+                findings.append(_half_made(signer))
+                continue
+            authorities += 1
             own = inspect.read_certificate(signer.certificate)
             findings += _own(workspace, signer, own)
-            if signer.db.is_dir():
-                known[signer.name] = Database(signer).everything()
-                rows = tuple(known[signer.name].values())
-                certificates += len(rows)
-                findings += _database(signer, own, rows)
-        except ThingmintError as error:
-            findings.append(Finding(signer.folder, error.message, "restore it from a backup"))
+            if signer.db.is_dir() and not snapshot.pending(signer.db):  # a database half changed proves nothing
+                story = audit_database.examine(signer, own)
+                findings += story.findings
+                certificates += len(story.rows or ())
+                if story.rows is not None:
+                    known[signer.name] = story.rows
+        except (ThingmintError, OSError) as error:
+            findings.append(unreadable(signer.folder, error))
     if joining.staging(workspace).exists():
         findings.append(Finding(joining.staging(workspace), "an import was cut off", "invoke ca-import again"))
     devices = identity.certificates(workspace)
@@ -78,9 +69,12 @@ def _unchecked(workspace: Workspace) -> Iterator[str]:
 
 
 def _half_made(signer: Signer) -> Finding:
-    make = signer.name if signer.name in {family.ROOT.text, family.DEFAULT.text} else f"subca --name {signer.name}"
-    cure = f"finish it: invoke {make}; signed elsewhere: invoke ca-import --from {signer.name}.chain.pem"
+    cure = f"finish it: invoke {_task(signer)}; signed elsewhere: invoke ca-import --from {signer.name}.chain.pem"
     return Finding(signer.folder, "an authority that was begun has no certificate", cure)
+
+
+def _task(signer: Signer) -> str:
+    return signer.name if signer.name in {family.ROOT.text, family.DEFAULT.text} else f"subca --name {signer.name}"
 
 
 def _own(workspace: Workspace, signer: Signer, own: Certificate) -> Iterator[Finding]:
@@ -102,42 +96,13 @@ def _own(workspace: Workspace, signer: Signer, own: Certificate) -> Iterator[Fin
     if signer.token and signer.key.exists():  # (an unreadable URI raises)
         yield Finding(signer.uri, "its key is on a token, and in a file too", "move the one away that is not in use")
     if signer.db.is_dir() and not signer.cnf.exists():
-        yield Finding(signer.cnf, "it is missing", "the next run renders it")
+        yield Finding(signer.cnf, "it is missing", f"it is rendered by: invoke {_task(signer)}")
     if snapshot.pending(signer.db):
-        yield Finding(signer.db, "a run was cut off while it signed", "the next run puts the database back")
-    for leftover in signer.db.glob("*.new"):
-        yield Finding(leftover, "a run was cut off", "the next run that signs removes it")
-
-
-def _database(signer: Signer, own: Certificate, rows: tuple[Row, ...]) -> Iterator[Finding]:
-    """Rows and files tell one story: each row has its certificate, each certificate its row, no serial twice."""
-    for path in (signer.serial, signer.attributes):
-        if not path.exists():
-            yield Finding(path, "it is missing", "the next run writes it anew")
-    if signer.index.read_bytes()[-1:] not in {b"", b"\n"}:
-        yield Finding(signer.index, "its last row is torn", "restore it from a backup")
-    for name, count in Counter(row.common_name.casefold() for row in rows if row.valid).items():
-        if count > 1:
-            yield Finding(signer.index, f"{name!r} has {count} valid certificates", "revoke all but one")
-    for row in rows:
-        yield from _issued(signer.certificate_of(row.serial), row, own)
-    for path in Database(signer).strangers(rows):
-        yield Finding(path, "no row of the database knows it", f"move it to {signer.quarantine}")
-
-
-def _issued(path: Path, row: Row, issuer: Certificate) -> Iterator[Finding]:
-    if not path.exists():
-        yield Finding(path, f"the certificate of {row.common_name!r} is missing", "restore it from a backup")
-        return
-    try:
-        certificate = inspect.read_certificate(path)
-    except ThingmintError as error:
-        yield Finding(path, error.message, "restore it from a backup")
-        return
-    if certificate.serial != row.serial or certificate.common_name != row.common_name:
-        yield Finding(path, f"it is not the certificate of its row, {row.common_name!r}", "restore it from a backup")
-    if not certificate.issued_by(issuer):
-        yield Finding(path, "this authority's key did not sign it", "restore the authority that did")
+        what = "a run was cut off while it signed"
+        yield Finding(signer.db / "snapshot", what, "the database is put back", by_itself=True)
+    leftovers = [path for path in signer.db.glob("*.new") if path.name.startswith(("snapshot", *snapshot.TRACKED))]
+    for path in leftovers:
+        yield Finding(path, "a run was cut off", "it is made anew", by_itself=True)
 
 
 def _device(workspace: Workspace, path: Path, known: dict[str, dict[str, Row]]) -> Iterator[Finding]:
@@ -145,7 +110,7 @@ def _device(workspace: Workspace, path: Path, known: dict[str, dict[str, Row]]) 
     try:
         certificate = inspect.read_certificate(path)
     except ThingmintError as error:
-        yield Finding(path, error.message, "restore it from a backup")
+        yield unreadable(path, error)
         return
     name, key, chain = path.stem, path.with_suffix(".key"), path.with_suffix(".chain.pem")
     again = f"invoke device --imei {name} --no-register"
@@ -176,7 +141,7 @@ def _key(path: Path, certificate: Certificate) -> Iterator[Finding]:
         if inspect.read_key_digest(path) != certificate.public_key:
             yield Finding(path, "it is not the key of its certificate", "bring back the one that is")
     except ThingmintError as error:
-        yield Finding(path, error.message, "restore it from a backup")
+        yield unreadable(path, error)
     yield from _mode(path)
 
 

@@ -1,14 +1,16 @@
 """The bench: the CA's folder while its lock is held. Every openssl line that changes something is run on it."""
 
 import contextlib
+import errno
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmint import openssl
-from thingmint.errors import ThingmintError, ToolError
+from thingmint import files, openssl
+from thingmint.errors import ThingmintError, ToolError, explain_os_error
 from thingmint.shell import Finished, Shell, shown
 from thingmint.workspace import Workspace
 
@@ -51,7 +53,7 @@ class Bench:
             batch=batch,
         )
         if finished.exit_code:
-            raise failed(finished)
+            raise failed(finished, self.workspace.ca)
         return finished
 
 
@@ -61,11 +63,28 @@ def locked(session: "Session") -> Iterator[Bench]:
     require_openssl(session)
     session.workspace.prepare()
     with session.workspace.locked("ca") as descriptor:
-        yield Bench(session, descriptor)
+        try:
+            yield Bench(session, descriptor)
+        except ThingmintError as error:
+            # openssl exits 0 on a full disk: what is seen then is an empty file, and the cause has to be told.
+            left = files.nearly_full(session.workspace.ca)
+            if left:
+                error.things_to_try = (f"{left}: free some, then run this again", *error.things_to_try)
+            raise
 
 
-def failed(finished: Finished) -> ThingmintError:
-    return explained(ToolError, f"openssl failed with exit code {finished.exit_code}", finished)
+def failed(finished: Finished, folder: Path) -> ThingmintError:
+    """What a line that was run in `folder` ended with."""
+    message = f"openssl failed with exit code {finished.exit_code}"
+    refused = openssl.refused_path(finished.stderr)
+    if not refused:
+        return explained(ToolError, message, finished)
+    known = explain_os_error(PermissionError(errno.EACCES, "", str(folder / refused)))
+    return ToolError(
+        f"{message}: {known.message}\n  {shown(finished.argv)}",
+        detail=finished.stderr,
+        things_to_try=known.things_to_try,
+    )
 
 
 def explained(kind: type[ThingmintError], message: str, finished: Finished) -> ThingmintError:
@@ -90,7 +109,7 @@ def _check_version(program: str, shell: Shell, root: Path) -> None:
         "macOS: brew install openssl@3, then set pki.openssl to $(brew --prefix openssl@3)/bin/openssl",
         "Windows: Git for Windows brings one: set pki.openssl to C:/Program Files/Git/mingw64/bin/openssl.exe",
     ]
-    cwd = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    cwd = next(folder for folder in (root, *root.parents) if os.access(folder, os.X_OK))  # `version` needs none
     try:
         found = shell.read((program, "version"), cwd=cwd)
     except ToolError as error:

@@ -1,13 +1,14 @@
 """All that an authority ever issued: openssl's index.txt, which is kept short, and the ledger behind it."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from thingmint import files
+from thingmint import files, openssl
 from thingmint.errors import ThingmintError, ToolError
 from thingmint.pki import index, inspect, ledger
 from thingmint.pki.index import Row
@@ -64,23 +65,26 @@ class Database:
                         f"or, if these were never delivered, move them to {self.signer.quarantine}",
                     ],
                 )
-        if not rows:
+        if not rows and not self.signer.ledger.exists():
             return
         with ledger.opened(self.signer.ledger) as book:
             known = book.by_serial(row.serial for row in rows)
             changed = [row for row in rows if known.get(row.serial) != row]
             digests = dict(keys or {})
-            for row in changed:
-                if row.serial not in known and row.serial not in digests and (key := self._public_key(row.serial)):
-                    digests[row.serial] = key
+            # A certificate that was damaged or away when its row came is read as soon as it is back.
+            wanted = [row.serial for row in changed if row.serial not in known] + book.without_key()
+            for serial in wanted:
+                if serial not in digests and (key := self._public_key(serial)):
+                    digests[serial] = key
             book.record(changed, digests)
 
     def _public_key(self, serial: str) -> str | None:
         """None where the certificate is gone or damaged: the audit names it, and issuing goes on."""
         try:
-            return inspect.read_certificate(self.signer.certificate_of(serial)).public_key
+            found = inspect.read_certificate(self.signer.certificate_of(serial))
         except ThingmintError:
             return None
+        return found.public_key if found.serial == serial else None
 
     def valid(self, names: Iterable[str]) -> dict[str, Row]:
         """The valid rows of these common names, whatever their case, by casefolded name."""
@@ -100,9 +104,12 @@ class Database:
 
     def everything(self) -> dict[str, Row]:
         """Every row by serial number; index.txt is newer than the ledger."""
+        return self.archived()[0] | {row.serial: row for row in self.active()}
+
+    def archived(self) -> tuple[dict[str, Row], dict[str, str]]:
+        """What the ledger holds: rows, and digests of public keys, by serial number."""
         with self._book() as book:
-            known = {row.serial: row for row in book.all()} if book else {}
-        return known | {row.serial: row for row in self.active()}
+            return ({row.serial: row for row in book.all()}, book.public_keys()) if book else ({}, {})
 
     def archive(self, *, longest: int = ACTIVE_ROWS) -> None:
         """Empty an index.txt of more than `longest` rows; the ledger, which is durable first, has them all."""
@@ -120,6 +127,10 @@ class Database:
                 del unknown[serial]
         return [unknown[serial] for serial in sorted(unknown)]
 
+    def mendable(self) -> bool:
+        """Whether the ledger alone knows every certificate, so that an index.txt that is damaged may begin anew."""
+        return self.signer.ledger.exists() and not self.strangers(())
+
     def mend(self) -> Iterator[str]:
         """Put right what can be put right without guessing; says what was done. Nothing is deleted.
 
@@ -132,11 +143,9 @@ class Database:
         try:
             self.active()
         except ToolError as error:
-            if not self.signer.ledger.exists():
+            if not self.mendable():
                 raise
             rows = index.salvage(self.signer.index) if self.signer.index.exists() else ()
-            if self.strangers(()):
-                raise
             with ledger.opened(self.signer.ledger) as book:
                 known = book.by_serial(row.serial for row in rows)
                 book.record([row for row in rows if row.status == "R" and row.serial in known], {})
@@ -144,13 +153,45 @@ class Database:
                 yield f"{error.message} It is kept as {self.set_aside(self.signer.index)}"
             files.replace(self.signer.index, b"", mode=files.SECRET)
             yield f"{self.signer.index} begins anew, empty: the ledger beside it knows all {len(certificates(self.signer))} certificates"
+        else:
+            yield from self._revoke_again()
+
+    def _revoke_again(self) -> Iterator[str]:
+        """A revocation is final: an index.txt that has forgotten some, as one from a backup has, is told of them."""
+        rows, revoked = self.active(), self.forgotten()
+        if revoked:
+            kept = self._evidence(self.signer.index)
+            files.create(kept, self.signer.index.read_bytes())
+            told = index.render(revoked.get(row.serial, row) for row in rows)
+            files.replace(self.signer.index, told, mode=files.SECRET)
+            yield f"{self.signer.index} had forgotten {len(revoked)} revocation(s), which the ledger knows; it was kept as {kept}"
+
+    def forgotten(self) -> dict[str, Row]:
+        """The revoked rows, by serial number, that index.txt does not call revoked, although it has them."""
+        doubtful = [row.serial for row in self.active() if row.status != "R"]
+        with self._book() as book:
+            known = book.by_serial(doubtful) if book else {}
+        return {serial: row for serial, row in known.items() if row.status == "R"}
+
+    def may_give(self, serial: bytes) -> bool:
+        """Whether serial.txt may hold this: a number that was not given before."""
+        if not openssl.is_serial(serial):
+            return False
+        with self._book() as book:
+            return not (book and book.by_serial([serial.decode("ascii").strip().upper()]))
 
     def set_aside(self, path: Path) -> Path:
-        """Move evidence to quarantine/, under a name that tells when."""
-        files.make_private_directory(self.signer.quarantine)
-        target = self.signer.quarantine / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{path.name}"
+        """Move evidence to quarantine/."""
+        target = self._evidence(path)
         files.rename(path, target)
         return target
+
+    def _evidence(self, path: Path) -> Path:
+        """A free name in quarantine/, that tells when."""
+        files.make_private_directory(self.signer.quarantine)
+        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        names = (f"{stem}{f'-{number}' if number else ''}-{path.name}" for number in itertools.count())
+        return next(one for name in names if not (one := self.signer.quarantine / name).exists())
 
 
 def certificates(signer: Signer) -> list[Path]:

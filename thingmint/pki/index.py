@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from thingmint.errors import CheckError, ToolError
+from thingmint.errors import CheckError, ToolError, explain_os_error
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,16 @@ class Row:
         return self.subject.removeprefix("/CN=")
 
     @property
-    def expired(self) -> bool:
-        """By the clock, whatever the status says: openssl changes that at `-updatedb` alone."""
+    def ends(self) -> datetime:
+        """In UTC."""
         # RFC 5280 4.1.2.5.1: two-digit years from 50 on are of the last century.
         century = "" if len(self.expires) == 15 else "19" if self.expires[:2] >= "50" else "20"
-        return datetime.strptime(century + self.expires, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC) <= datetime.now(UTC)
+        return datetime.strptime(century + self.expires, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+    @property
+    def expired(self) -> bool:
+        """By the clock, whatever the status says: openssl changes that at `-updatedb` alone."""
+        return self.ends <= datetime.now(UTC)
 
     @property
     def valid(self) -> bool:
@@ -40,11 +45,15 @@ class Row:
 def parse(text: str, *, where: Path) -> tuple[Row, ...]:
     """Raises ToolError naming the first line that is no row."""
     rows = []
-    for number, line in enumerate(text.split("\n")[:-1] if text.endswith("\n") else text.split("\n"), start=1):
+    lines = text.split("\n")
+    if lines.pop():
+        raise ToolError(
+            f"{where} ends in the middle of a row: it was cut off, or edited by hand.",
+            things_to_try=["restore the file from a backup", "do not edit it by hand"],
+        )
+    for number, line in enumerate(lines, start=1):
         row = _row(line)
         if row is None:
-            if not text:
-                break
             raise ToolError(
                 f"{where}, line {number} is no row of openssl's database: {_damage(line)}.",
                 things_to_try=["restore the file from a backup", "do not edit it by hand"],
@@ -70,6 +79,8 @@ def read(path: Path) -> tuple[Row, ...]:
     """Raises ToolError where the file is missing or damaged."""
     try:
         return parse(path.read_bytes().decode("utf-8"), where=path)
+    except PermissionError as error:
+        raise explain_os_error(error) from None
     except OSError as error:
         raise ToolError(
             f"the database of issued certificates {path} cannot be read: {error.strerror}.",

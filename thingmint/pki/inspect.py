@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint import files
-from thingmint.errors import InputError, ToolError
+from thingmint.errors import InputError, ToolError, explain_os_error
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -80,6 +80,8 @@ def read_chain(path: Path) -> tuple[Certificate, ...]:
     """All certificates of a file, in its order, at least one. Raises ToolError like `read_certificate`."""
     try:
         return parse_chain(path.read_bytes(), where=str(path))
+    except PermissionError as error:
+        raise explain_os_error(error) from None
     except OSError as error:
         raise ToolError(f"the certificate {path} cannot be read: {error.strerror}.") from None
 
@@ -122,6 +124,8 @@ def read_request(path: Path) -> SigningRequest:
     cure = [f"move {path} away and run this again: it is made anew"]
     try:
         return parse_request(path.read_bytes(), where=str(path), things_to_try=cure)
+    except PermissionError as error:
+        raise explain_os_error(error) from None
     except OSError as error:
         raise ToolError(f"the CSR {path} cannot be read: {error.strerror}.") from None
 
@@ -158,6 +162,8 @@ def read_key(path: Path) -> "CertificateIssuerPrivateKeyTypes":
 
     try:
         return load_pem_private_key(path.read_bytes(), password=None)  # type: ignore[return-value] # not X25519, DH
+    except PermissionError as error:
+        raise explain_os_error(error) from None
     except OSError as error:
         raise ToolError(f"the private key {path} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError):  # the library's own text is left out: it may quote the file

@@ -5,12 +5,13 @@ short, and names, serial numbers and public keys are looked up here, at the same
 """
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from thingmint import files
-from thingmint.errors import ToolError
+from thingmint.errors import ToolError, explain_os_error, may_use
 from thingmint.pki.index import Row
 
 _SCHEMA = """
@@ -21,6 +22,7 @@ CREATE TABLE IF NOT EXISTS issued (
 CREATE INDEX IF NOT EXISTS issued_name ON issued (name);
 CREATE INDEX IF NOT EXISTS issued_public_key ON issued (public_key);
 CREATE INDEX IF NOT EXISTS issued_revoked ON issued (serial) WHERE status = 'R';
+CREATE INDEX IF NOT EXISTS issued_keyless ON issued (serial) WHERE public_key IS NULL;
 """
 _COLUMNS = "status, expires, revoked, serial, subject"
 _MOST_AT_ONCE = 500  # SQLite's oldest limit on the marks of one statement is 999
@@ -33,7 +35,12 @@ class Ledger:
         self._db = connection
 
     def record(self, rows: Sequence[Row], keys: Mapping[str, str]) -> None:
-        """Insert, or update what changed; durable on return. `keys`: serial number → digest of the public key."""
+        """Insert, or update the status; durable on return. A revocation and a key that stand here already stay.
+
+        `keys`: serial number → digest of the public key, also of rows that came earlier without theirs.
+        """
+        if not rows and not keys:
+            return
         values = [
             (
                 row.serial,
@@ -46,13 +53,27 @@ class Ledger:
             )
             for row in rows
         ]
+        late = keys.keys() - {row.serial for row in rows}
         with self._db:
             self._db.executemany(
                 "INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (serial) DO UPDATE SET "
                 "status = excluded.status, revoked = excluded.revoked, "
-                "public_key = coalesce(excluded.public_key, public_key)",
+                "public_key = coalesce(public_key, excluded.public_key) "
+                "WHERE status <> 'R' OR excluded.status = 'R'",
                 values,
             )
+            self._db.executemany(
+                "UPDATE issued SET public_key = ? WHERE serial = ? AND public_key IS NULL",
+                [(keys[serial], serial) for serial in late],
+            )
+
+    def without_key(self) -> list[str]:
+        """The serial numbers whose public key is not recorded."""
+        return [serial for (serial,) in self._db.execute("SELECT serial FROM issued WHERE public_key IS NULL")]
+
+    def public_keys(self) -> dict[str, str]:
+        """Serial number → digest of the public key."""
+        return dict(self._db.execute("SELECT serial, public_key FROM issued WHERE public_key IS NOT NULL"))
 
     def by_serial(self, serials: Iterable[str]) -> dict[str, Row]:
         return {row.serial: row for row in self._select("serial", serials)}
@@ -102,12 +123,23 @@ def opened(path: Path) -> Iterator[Ledger]:
             connection.executescript(_SCHEMA)
             yield Ledger(connection)
     except sqlite3.Error as error:
-        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-        cures = ["restore it from a backup: it knows which names and serial numbers are given"]
-        raise ToolError(
-            f"the authority's ledger {path} cannot be used: {error}.",
-            things_to_try=["free some space, then run this again: nothing was lost"] if full else cures,
-        ) from None
+        raise _explained(path, error) from None
+
+
+def _explained(path: Path, error: sqlite3.Error) -> ToolError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it tells details
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN} and not (
+        may_use(path) and may_use(path.parent)
+    ):
+        return explain_os_error(PermissionError(errno.EACCES, str(error), str(path)))
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        cures = [
+            "restore it from a backup: it knows which names and serial numbers are given",
+            "or, if index.txt beside it knows every certificate in certs/: move it away, and it is made anew",
+        ]
+    else:
+        cures = ["free some space, then run this again: nothing was lost"]
+    return ToolError(f"the authority's ledger {path} cannot be used: {error}.", things_to_try=cures)
 
 
 def _parts(values: Iterable[str]) -> Iterator[list[str]]:

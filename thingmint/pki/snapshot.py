@@ -5,6 +5,7 @@ at a start, it says that a run was cut off, and holds what to put back.
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from thingmint import files
@@ -38,15 +39,16 @@ def commit(db: Path) -> None:
     _close(db)
 
 
-def put_back(db: Path) -> None:
-    """Restore the files. Can itself be cut off and repeated at any point."""
+def put_back(db: Path, set_aside: Callable[[Path], Path]) -> None:
+    """Restore the files; what has no saved one is set aside. Can itself be cut off and repeated at any point."""
     for name in TRACKED:
         saved = db / "snapshot" / name
         if saved.exists():
             files.replace(db / name, saved.read_bytes(), mode=files.SECRET)
-        else:
-            (db / name).unlink(missing_ok=True)
+        elif (db / name).exists():
+            set_aside(db / name)
         (db / f"{name}.new").unlink(missing_ok=True)
+    files.sync_directory(db)
     _close(db)
 
 

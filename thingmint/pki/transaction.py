@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thingmint import files, openssl
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, InputError, ToolError
 from thingmint.pki import access, index, inspect, snapshot
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.database import Database
@@ -53,22 +53,30 @@ def recover(bench: Bench, signer: Signer) -> None:
     database = Database(signer)
     for deed in database.mend():
         say(deed)
-    if not openssl.is_serial(signer.serial.read_bytes() if signer.serial.exists() else b""):
+    if not database.may_give(signer.serial.read_bytes() if signer.serial.exists() else b""):
         # rand_serial needs no counter, and with the article's cnf a fresh random start repeats none.
         serial = bench.openssl(*openssl.rand_serial(), redirect=bench.workspace.from_ca(signer.serial))
         files.replace(signer.serial, serial.stdout.encode("ascii"), mode=files.SECRET)
-        say(f"{signer.serial} was missing or damaged: it is a new random number")
+        say(f"{signer.serial} was missing, damaged or of the past: it is a new random number")
     database.sync()
     database.archive()
 
 
 def _put_back(signer: Signer) -> list[Path]:
-    """The snapshot's files return; certificates that nobody knows are kept apart, since nothing may be lost."""
+    """The snapshot's files return; certificates that nobody knows are kept apart, since nothing may be lost.
+
+    Raises ToolError, and changes nothing, where the saved index is damaged and no ledger knows what it held.
+    """
     saved = signer.db / "snapshot" / "index.txt"
-    known = index.read(saved) if saved.exists() else ()
     database = Database(signer)
+    try:
+        known = index.read(saved)
+    except ToolError:
+        if not signer.ledger.exists():
+            raise
+        known = index.salvage(saved) if saved.exists() else ()
     moved = [database.set_aside(path) for path in database.strangers(known)]
-    snapshot.put_back(signer.db)
+    snapshot.put_back(signer.db, database.set_aside)
     return moved
 
 

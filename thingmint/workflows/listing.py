@@ -34,7 +34,7 @@ def show(session: Session, *, imei: str | None = None, ca: str | None = None) ->
     for arguments in (*texts, openssl.x509_text(workspace.from_ca(certificate))):
         finished = session.shell.read((session.settings.pki.openssl, *arguments), cwd=workspace.ca, echo=True)
         if finished.exit_code:
-            raise bench.failed(finished)
+            raise bench.failed(finished, workspace.ca)
         session.console.result(finished.stdout.rstrip("\n"))
     shown = inspect.read_certificate(certificate)
     for depth, link in enumerate((*reversed(family.above(workspace, shown)), shown)):

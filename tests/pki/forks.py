@@ -1,0 +1,120 @@
+"""Jobs in processes of their own, forked from a server that has imported everything: dozens at once cost little."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from thingmint import config
+from thingmint.console import Console
+from thingmint.ids import DeviceId
+from thingmint.pki import authority, bench, family, identity, inspect, renewal, revocation, transaction
+from thingmint.pki.database import Database
+from thingmint.pki.wish import Wish
+from thingmint.session import Session, make_session
+
+Job = Callable[[Session], object]
+_PRELOAD = ["tests.pki.forks", "jinja2", "cryptography.hazmat.primitives.serialization", "sqlite3", "_strptime"]
+
+
+def start(root: Path, job: "Job", **settings: str) -> ForkServerProcess:
+    """Run `job`, a function of a module, in a session of its own in `root`; P-256 unless told otherwise."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    process = context.Process(target=_run, args=(root, job, {"pki_key": "ec:P-256"} | settings))
+    process.start()
+    return process
+
+
+def wait(processes: Sequence[ForkServerProcess]) -> list[int | None]:
+    """Exit codes: 0, an error's own, or the signal as a negative number."""
+    for process in processes:
+        process.join(timeout=100)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    return codes
+
+
+def run(root: Path, job: "Job", **settings: str) -> int | None:
+    return wait([start(root, job, **settings)])[0]
+
+
+def _run(root: Path, job: "Job", settings: dict[str, str]) -> None:
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until this process ends
+    environment = {f"THINGMINT_{name.upper()}": value for name, value in settings.items()}
+    job(make_session(root, config.load(environment), Console()))
+
+
+# --- jobs: each can be run again until it gets through -------------------------------------------------------------
+
+
+def make_authorities(session: Session) -> None:
+    with bench.locked(session) as locked:
+        authority.make_root(locked, Wish())
+        authority.make_intermediate(locked, Wish())
+
+
+def make_whole(session: Session) -> None:
+    """Two authorities, the device `one`, and an expired certificate for `old` whose files are gone."""
+    make_authorities(session)
+    make_device(session, "one")
+    line = ["ca", "-config", "subca.cnf", "-batch", "-notext", "-startdate", "20200101000000Z", "-enddate",
+            "20200102000000Z", "-in", "old.csr", "-out", "old.pem"]  # fmt: skip
+    with bench.locked(session) as locked:
+        locked.openssl("req", "-config", "subca.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                       "-keyout", "old.key", "-out", "old.csr", "-subj", "/CN=old")  # fmt: skip
+        locked.openssl(*line)
+        transaction.recover(locked, family.signer(session.workspace))
+    for path in session.workspace.ca.glob("old.*"):
+        path.unlink()
+
+
+def make_device(session: Session, name: str) -> None:
+    with bench.locked(session) as locked:
+        identity.make(locked, family.signer(session.workspace), DeviceId.parse(name), Wish())
+
+
+def make_victim(session: Session) -> None:
+    make_device(session, "victim")
+
+
+def make_old_again(session: Session) -> None:
+    make_device(session, "old")
+
+
+def make_everything(session: Session) -> None:
+    make_authorities(session)
+    make_victim(session)
+
+
+def renew_one(session: Session) -> None:
+    """What `device --renew` does: a renewal that was cut off is finished, and none is begun after it."""
+    device = DeviceId.parse("one")
+    with bench.locked(session) as locked:
+        if renewal.under_way(session.workspace, device) or _serial(session) == _first_serial(session):
+            renewal.renew(locked, family.signer(session.workspace), device, Wish())
+
+
+def revoke_one(session: Session) -> None:
+    signer = family.signer(session.workspace)
+    with bench.locked(session) as locked:
+        transaction.recover(locked, signer)
+        if Database(signer).status(_serial(session)) == "V":
+            transaction.revoke(locked, signer, session.workspace.devices / "one.pem", reason="keyCompromise")
+
+
+def make_crl(session: Session) -> None:
+    with bench.locked(session) as locked:
+        revocation.make_crl(locked, family.signer(session.workspace))
+
+
+def _serial(session: Session) -> str:
+    return inspect.read_certificate(session.workspace.devices / "one.pem").serial
+
+
+def _first_serial(session: Session) -> str:
+    """The row of `one` that came first."""
+    return next(row.serial for row in Database(family.signer(session.workspace)).active() if row.common_name == "one")
