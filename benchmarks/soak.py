@@ -1,10 +1,12 @@
 """`make soak`: random kills, many writers, then an audit that has to find every invariant standing.
 
-Each victim issues or renews a device and is killed at a random moment: Python alone, openssl alone, or both. The seed is
+Each victim issues or renews a device, or makes a series, and is killed at a random moment: Python alone, openssl alone, or
+the whole group. The seed is
 printed and replays the same choices; moments depend on the machine, which is the point.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -27,22 +29,31 @@ from pathlib import Path
 from thingmint import config
 from thingmint.console import Console
 from thingmint.session import make_session
-from thingmint.workflows import devices
+from thingmint.workflows import devices, series
 session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console(quiet=True))
-devices.device(session, imei=sys.argv[2], renew=sys.argv[3] == "renew", register=False)
+if sys.argv[3] == "series":
+    series.devices(session, file=sys.argv[2], register=False)
+else:
+    devices.device(session, imei=sys.argv[2], renew=sys.argv[3] == "renew", register=False)
 """
+DEVICES, LISTS, LENGTH = 50, 4, 60
 
 
-def start(root: Path, device: str, verb: str) -> subprocess.Popen[bytes]:
+def start(root: Path, what: str, verb: str) -> subprocess.Popen[bytes]:
+    """`what`: a device, or the file with a series' ids."""
     return subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(root), device, verb], start_new_session=True, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", VICTIM, str(root), what, verb], start_new_session=True, stderr=subprocess.DEVNULL
     )
 
 
 def openssl_children(pid: int) -> list[int]:
-    """Linux: from /proc. Elsewhere none is found, and the kill is Python's alone."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in children.read_text().split()] if children.exists() else []
+    """Linux: from /proc, the children of each thread. Elsewhere none is found, and the kill is Python's alone."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            words = children.read_text().split()
+            found += [int(word) for word in words if Path(f"/proc/{word}/comm").read_text() == "openssl\n"]
+    return found
 
 
 def kill(victim: subprocess.Popen[bytes], whom: str) -> bool:
@@ -89,12 +100,17 @@ def main() -> None:
         with bench.locked(session) as locked:
             authority.make_root(locked, Wish())
             authority.make_intermediate(locked, Wish())
+        lists = [Path(folder) / f"ids{number}.txt" for number in range(LISTS)]
+        for path in lists:
+            path.write_text("".join(f"{path.stem}-{number}\n" for number in range(LENGTH)))
         hits = rounds = 0
         began = time.monotonic()
         while hits < arguments.kills:
             rounds += 1
-            victim = start(root, f"d{chance.randrange(50)}", chance.choice(["make", "renew"]))
-            time.sleep(chance.uniform(0.15, 0.5))
+            verb = chance.choice(["make", "renew", "renew", "series"])
+            what = str(chance.choice(lists)) if verb == "series" else f"d{chance.randrange(DEVICES)}"
+            victim = start(root, what, verb)
+            time.sleep(chance.uniform(0.15, 1.2 if verb == "series" else 0.5))
             hits += kill(victim, chance.choice(["python", "openssl", "group"]))
             victim.wait()
             if rounds % 50 == 0:
@@ -105,8 +121,10 @@ def main() -> None:
         writers = [start(root, f"w{n}", "make") for n in range(arguments.writers)]
         if failed := [writer.args for writer in writers if writer.wait()]:
             raise SystemExit(f"{len(failed)} of the writers failed")
-        for number in range(50):  # every victim's own next run finishes what was cut off
-            start(root, f"d{number}", "make").wait()
+        # Every victim's own next run finishes what was cut off.
+        last = [(f"d{number}", "make") for number in range(DEVICES)] + [(str(path), "series") for path in lists]
+        if failed := [one for one in last if start(root, *one).wait()]:
+            raise SystemExit(f"running again did not finish {failed}")
         report = require_whole(session, "at the end")
         if report.findings:
             raise SystemExit(f"at the end: {report.findings}")
