@@ -86,3 +86,21 @@ def test_a_production_hub_wants_its_name_typed(made: CommandLine) -> None:
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == code
+
+
+def test_the_check_says_who_mends_what(bare: CommandLine) -> None:
+    bare.ok("rootca")
+    root = bare.workspace / "ca/rootca"
+    (root / "db/serial.txt").unlink()
+    (root / "rootca.key").chmod(0o644)
+    broken = bare("ca-check")
+    assert broken.returncode == 4
+    rows = [line.split("\t") for line in broken.stdout.splitlines()]
+    assert rows[0] == ["where", "what", "mended by", "cure"]
+    assert {(row[0], row[2]) for row in rows[1:]} == {
+        (str(root / "db/serial.txt"), "the next run"),
+        (str(root / "rootca.key"), "you"),
+    }
+    assert "mends 1 by itself, 1 need you" in broken.stderr
+    (root / "rootca.key").chmod(0o600)
+    bare.ok("crl", "--ca", "rootca", "ca-check")

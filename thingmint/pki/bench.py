@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint import files, openssl
-from thingmint.errors import ThingmintError, ToolError, explain_os_error
+from thingmint.errors import CheckError, ThingmintError, ToolError, explain_os_error
 from thingmint.shell import Finished, Shell, shown
 from thingmint.workspace import Workspace
 
@@ -65,7 +65,7 @@ def locked(session: "Session") -> Iterator[Bench]:
     with session.workspace.locked("ca") as descriptor:
         try:
             yield Bench(session, descriptor)
-        except ThingmintError as error:
+        except (ToolError, CheckError) as error:
             # openssl exits 0 on a full disk: what is seen then is an empty file, and the cause has to be told.
             left = files.nearly_full(session.workspace.ca)
             if left:
