@@ -12,8 +12,8 @@ from pathlib import Path
 
 from measure import INVOKE, P256, ROOT, Result, invoke
 
-from thingmint.pki import ledger
-from thingmint.pki.index import Row
+from thingmint.pki.store import ledger
+from thingmint.pki.store.index import Row
 
 SIZES = (1_000, 100_000, 1_000_000)
 RUNS = 7

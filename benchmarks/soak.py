@@ -18,7 +18,10 @@ from pathlib import Path
 
 from thingmint import config
 from thingmint.console import Console
-from thingmint.pki import audit, authority, bench, family, transaction
+from thingmint.pki import bench
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import authority, family
+from thingmint.pki.signing import transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session, make_session
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from thingmint import config
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, family, identity, inspect, renewal, revocation, transaction
-from thingmint.pki.database import Database
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import authority, family
+from thingmint.pki.device import identity, renewal
+from thingmint.pki.signing import revocation, transaction
+from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.session import Session, make_session
 

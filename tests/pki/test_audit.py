@@ -13,8 +13,12 @@ from tests.pki.test_authority import fingerprint, make_both
 from tests.pki.test_identity import make_device
 from thingmint.errors import ToolError
 from thingmint.ids import DeviceId
-from thingmint.pki import audit, bench, family, identity, inspect, transaction
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench
+from thingmint.pki.device import identity
+from thingmint.pki.signing import transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

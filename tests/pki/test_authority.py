@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import MakeSession
 from thingmint.errors import InputError, ToolError
-from thingmint.pki import authority, bench, family, inspect
-from thingmint.pki.authority import Made
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import authority, family
+from thingmint.pki.authority.authority import Made
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

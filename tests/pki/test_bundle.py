@@ -21,8 +21,10 @@ from tests.pki.test_identity import make_device
 from thingmint.console import Console
 from thingmint.errors import CheckError, InputError, ThingmintError
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, bundle, family, inspect, vetting
-from thingmint.pki.bundle import Bundle, Share
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family
+from thingmint.pki.bundle import bundle, vetting
+from thingmint.pki.bundle.bundle import Bundle, Share
 from thingmint.session import Session
 
 

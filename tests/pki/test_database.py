@@ -10,10 +10,14 @@ from tests.pki.test_faults import require_whole
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import DeviceId
-from thingmint.pki import audit, bench, family, index, inspect, revocation, transaction
-from thingmint.pki.database import Database, certificates
-from thingmint.pki.finding import Finding
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.audit.finding import Finding
+from thingmint.pki.authority import family
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import revocation, transaction
+from thingmint.pki.store import index
+from thingmint.pki.store.database import Database, certificates
 from thingmint.session import Session
 
 ONE, TWO = DeviceId.parse("one"), DeviceId.parse("two")

@@ -16,9 +16,12 @@ from tests.pki.test_authority import fingerprint, make_both, openssl
 from tests.pki.test_joining import require_sound
 from thingmint.errors import CheckError, InputError, ToolError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import audit, authority, bench, delegation, family, identity, inspect, profile
-from thingmint.pki.authority import Made
-from thingmint.pki.delegation import Asked, Taken
+from thingmint.pki import bench, inspect, profile
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import authority, delegation, family
+from thingmint.pki.authority.authority import Made
+from thingmint.pki.authority.delegation import Asked, Taken
+from thingmint.pki.device import identity
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

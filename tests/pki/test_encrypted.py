@@ -16,9 +16,13 @@ from tests.pki.test_identity import make_device
 from thingmint.errors import InputError, ThingmintError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.openssl import KEY_VARIABLE
-from thingmint.pki import audit, authority, bench, family, inspect, proof, renewal, revocation, transaction
-from thingmint.pki.access import KeyAccess
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import authority, family, proof
+from thingmint.pki.device import renewal
+from thingmint.pki.keys.access import KeyAccess
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

@@ -20,8 +20,12 @@ from tests.pki.test_authority import make_both
 from tests.pki.test_identity import make_device
 from thingmint.errors import CheckError, ToolError
 from thingmint.ids import DeviceId
-from thingmint.pki import audit, bench, family, index, inspect, snapshot, transaction
-from thingmint.pki.database import Database
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import family
+from thingmint.pki.signing import transaction
+from thingmint.pki.store import index, snapshot
+from thingmint.pki.store.database import Database
 from thingmint.session import Session
 
 # Issues one device in the workspace argv[1], and kills itself at its argv[2]-th rename: before it, or after it.
@@ -42,7 +46,9 @@ os.replace = replace
 from thingmint import config
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import authority, bench, family, identity
+from thingmint.pki import bench
+from thingmint.pki.authority import authority, family
+from thingmint.pki.device import identity
 from thingmint.pki.wish import Wish
 from thingmint.session import make_session
 session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())

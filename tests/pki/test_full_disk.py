@@ -13,8 +13,11 @@ from tests.conftest import MakeSession
 from tests.pki import forks
 from tests.pki.test_faults import require_whole
 from thingmint.errors import ThingmintError, explain_os_error
-from thingmint.pki import audit, bench, family, inspect, transaction
-from thingmint.pki.database import Database
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import family
+from thingmint.pki.signing import transaction
+from thingmint.pki.store.database import Database
 from thingmint.session import Session
 
 Mount = Callable[[str], Path]

@@ -13,8 +13,10 @@ from tests.pki.test_encrypted import Recorder, again, use_everything
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError, ThingmintError, ToolError
 from thingmint.openssl import KEY_VARIABLE
-from thingmint.pki import audit, authority, bench, family, inspect
-from thingmint.pki.access import KeyAccess
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import authority, family
+from thingmint.pki.keys.access import KeyAccess
 from thingmint.pki.token import TokenKey
 from thingmint.pki.wish import Wish
 from thingmint.session import Session

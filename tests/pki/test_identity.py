@@ -11,10 +11,14 @@ from tests.conftest import MakeSession
 from tests.pki.test_authority import fingerprint, make_both, openssl
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, family, identity, index, inspect, issuing, proof
-from thingmint.pki.identity import Identity
-from thingmint.pki.order import Request, Terms
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family, proof
+from thingmint.pki.device import identity
+from thingmint.pki.device.identity import Identity
 from thingmint.pki.profile import DEVICE
+from thingmint.pki.signing import issuing
+from thingmint.pki.signing.order import Request, Terms
+from thingmint.pki.store import index
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

@@ -15,10 +15,15 @@ from tests.pki.test_bundle import collect
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import audit, bench, bundle, family, inspect, joining, renewal, transaction
-from thingmint.pki.bundle import Bundle
-from thingmint.pki.database import Database
-from thingmint.pki.joining import Step
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import family
+from thingmint.pki.bundle import bundle, joining
+from thingmint.pki.bundle.bundle import Bundle
+from thingmint.pki.bundle.joining import Step
+from thingmint.pki.device import renewal
+from thingmint.pki.signing import transaction
+from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
@@ -225,7 +230,8 @@ def replace(source, target):
 os.replace = replace
 from thingmint import config
 from thingmint.console import Console
-from thingmint.pki import bench, bundle, joining
+from thingmint.pki import bench
+from thingmint.pki.bundle import bundle, joining
 from thingmint.session import make_session
 session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
 with bench.locked(session) as locked:

@@ -9,9 +9,13 @@ from tests.pki import forks
 from tests.pki.test_authority import make_both
 from tests.pki.test_faults import require_whole
 from thingmint.errors import ToolError
-from thingmint.pki import audit, bench, family, index, inspect, snapshot, transaction
-from thingmint.pki.database import Database
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import family
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import transaction
+from thingmint.pki.store import index, snapshot
+from thingmint.pki.store.database import Database
 from thingmint.session import Session
 
 

@@ -16,7 +16,8 @@ import pytest
 from tests.conftest import MakeSession
 from tests.pki import forks
 from thingmint.errors import ThingmintError, explain_os_error
-from thingmint.pki import audit, snapshot
+from thingmint.pki.audit import audit
+from thingmint.pki.store import snapshot
 from thingmint.session import Session
 
 USER = 23456

@@ -26,8 +26,10 @@ from tests.pki import forks
 from thingmint import config
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, family, series
-from thingmint.pki.database import Database
+from thingmint.pki import bench
+from thingmint.pki.authority import family
+from thingmint.pki.device import series
+from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.session import make_session
 session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console(quiet=True))

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import MakeSession
 from tests.pki import forks
 from tests.pki.test_faults import require_whole
-from thingmint.pki import audit
+from thingmint.pki.audit import audit
 from thingmint.session import Session
 
 # Stands in for openssl: the call that has the word $WORD in it runs under strace, which does to it what INJECT says.

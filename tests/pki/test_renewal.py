@@ -14,8 +14,12 @@ from tests.pki.test_faults import VICTIM, require_whole
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, family, index, inspect, renewal, revocation
-from thingmint.pki.identity import Identity
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family
+from thingmint.pki.device import renewal
+from thingmint.pki.device.identity import Identity
+from thingmint.pki.signing import revocation
+from thingmint.pki.store import index
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

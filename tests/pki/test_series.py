@@ -16,8 +16,11 @@ from tests.pki.test_faults import VICTIM, require_whole
 from tests.pki.test_identity import make_device
 from thingmint.errors import CheckError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import audit, authority, bench, family, inspect, series
-from thingmint.pki.series import Outcome
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import authority, family
+from thingmint.pki.device import series
+from thingmint.pki.device.series import Outcome
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
@@ -27,7 +30,8 @@ from pathlib import Path
 from thingmint import config
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import family, series
+from thingmint.pki.authority import family
+from thingmint.pki.device import series
 from thingmint.pki.wish import Wish
 from thingmint.session import make_session
 if __name__ == "__main__":

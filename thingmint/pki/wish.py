@@ -21,7 +21,7 @@ def is_common_name(text: str) -> bool:
 class Wish:
     """None: the option was not given, so it never conflicts with what exists. `days` is a validity in days.
 
-    `encrypt` and `token` say how an authority's key is kept; cakeys.py holds them against what exists.
+    `encrypt` and `token` say how an authority's key is kept; cakey.py holds them against what exists.
     """
 
     common_name: str | None = None

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import access, authority, bench, family, proof
-from thingmint.pki.authority import Made
+from thingmint.pki import bench
+from thingmint.pki.authority import authority, family, proof
+from thingmint.pki.authority.authority import Made
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
 from thingmint.session import Session
 from thingmint.workflows import consent, delegation, options, targets

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import family, identity
-from thingmint.pki.identity import DeviceFiles
+from thingmint.pki.authority import family
+from thingmint.pki.device import identity
+from thingmint.pki.device.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
 from thingmint.workflows import targets

@@ -5,8 +5,9 @@ from pathlib import Path
 from thingmint import files
 from thingmint.errors import InputError
 from thingmint.ids import AuthorityName
-from thingmint.pki import bench, delegation, family, inspect
-from thingmint.pki.authority import Made
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import delegation, family
+from thingmint.pki.authority.authority import Made
 from thingmint.session import Session
 from thingmint.workflows import options, targets
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, identity, renewal
-from thingmint.pki.identity import DeviceFiles, Record
+from thingmint.pki import bench
+from thingmint.pki.device import identity, renewal
+from thingmint.pki.device.identity import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 

@@ -7,11 +7,16 @@ from datetime import UTC, datetime
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import access, audit, bench, family, identity, inspect, revocation, transaction
-from thingmint.pki.database import Database
-from thingmint.pki.identity import DeviceFiles
+from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
+from thingmint.pki.authority import family
+from thingmint.pki.device import identity
+from thingmint.pki.device.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import revocation, transaction
+from thingmint.pki.store.database import Database
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 

@@ -6,8 +6,9 @@ from thingmint import openssl
 from thingmint.config import Settings
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, family, inspect
-from thingmint.pki.identity import DeviceFiles, Record
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family
+from thingmint.pki.device.identity import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 

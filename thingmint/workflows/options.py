@@ -8,7 +8,8 @@ from typing import overload
 from thingmint import openssl
 from thingmint.errors import InputError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import family, profile
+from thingmint.pki import profile
+from thingmint.pki.authority import family
 from thingmint.pki.token import SCHEME, TokenKey
 from thingmint.pki.wish import COMMON_NAMES, Wish, is_common_name
 from thingmint.session import Session

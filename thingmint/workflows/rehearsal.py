@@ -12,7 +12,8 @@ from pathlib import Path
 from thingmint import config, files
 from thingmint.console import Console
 from thingmint.ids import DeviceId
-from thingmint.pki import family, inspect
+from thingmint.pki import inspect
+from thingmint.pki.authority import family
 from thingmint.session import Session, make_session
 from thingmint.workflows import authorities, connection, devices, laboratory, options
 

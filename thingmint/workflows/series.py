@@ -9,9 +9,11 @@ from thingmint import idlist
 from thingmint.errors import CheckError, InputError
 from thingmint.idlist import IdList
 from thingmint.ids import DeviceId
-from thingmint.pki import bench, family, series
-from thingmint.pki.identity import DeviceFiles, Record
-from thingmint.pki.series import Outcome, Refusal
+from thingmint.pki import bench
+from thingmint.pki.authority import family
+from thingmint.pki.device import series
+from thingmint.pki.device.identity import DeviceFiles, Record
+from thingmint.pki.device.series import Outcome, Refusal
 from thingmint.session import Session
 from thingmint.workflows import options, targets
 from thingmint.workflows.devices import X509_CA, record_registration, require_x509_ca

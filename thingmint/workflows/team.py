@@ -5,9 +5,11 @@ from pathlib import Path
 
 from thingmint import files, sealed
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import bench, bundle, family, inspect, joining, vetting
-from thingmint.pki.bundle import Bundle, Share
-from thingmint.pki.joining import Step
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family
+from thingmint.pki.bundle import bundle, joining, vetting
+from thingmint.pki.bundle.bundle import Bundle, Share
+from thingmint.pki.bundle.joining import Step
 from thingmint.session import Session
 from thingmint.workflows import delegation, options, targets
 

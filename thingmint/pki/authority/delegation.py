@@ -13,14 +13,17 @@ from pathlib import Path
 from thingmint import files, openssl
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import AuthorityName
-from thingmint.pki import authority, cakeys, family, inspect, issuing, keys, layout, profile, transaction
-from thingmint.pki.authority import Made
+from thingmint.pki import inspect, profile
+from thingmint.pki.authority import authority, family, layout
+from thingmint.pki.authority.authority import Made
 from thingmint.pki.bench import Bench
-from thingmint.pki.database import Database
 from thingmint.pki.inspect import Certificate, SigningRequest
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.keys import cakey, pair
 from thingmint.pki.profile import Profile
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import issuing, transaction
+from thingmint.pki.signing.order import Request, Terms
+from thingmint.pki.store.database import Database
 from thingmint.pki.wish import COMMON_NAMES, Wish, is_common_name
 
 
@@ -60,9 +63,9 @@ def ask(bench: Bench, name: AuthorityName, wish: Wish) -> Asked:
         common_name = wish.common_name or authority.default_name(bench, name)
         if new:
             authority.require_free_name(bench, own, common_name, task=f"subca --name {name} --csr-to FILE")
-        cakeys.require_possible(bench, own, wish)
+        cakey.require_possible(bench, own, wish)
         layout.lay_out(bench, own, root=False, pathlen=None)
-        cakeys.make(bench, own, wish, keys.RequestWish(own.cnf.name, common_name, openssl.SUBCA_REQUEST))
+        cakey.make(bench, own, wish, pair.RequestWish(own.cnf.name, common_name, openssl.SUBCA_REQUEST))
     if bench.session.dry:
         return Asked(own, None, new)
     request = inspect.read_request(own.csr)

@@ -14,13 +14,15 @@ from thingmint import files
 from thingmint.console import Console
 from thingmint.errors import ThingmintError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import identity, inspect, keys, profile
-from thingmint.pki.identity import DeviceFiles, Record
-from thingmint.pki.index import Row
+from thingmint.pki import inspect, profile
+from thingmint.pki.device import identity
+from thingmint.pki.device.identity import DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
-from thingmint.pki.order import Keys, Request, Terms, look_at
-from thingmint.pki.readback import read_back, require_strictly_valid
+from thingmint.pki.keys import pair
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing.order import Keys, Request, Terms, look_at
+from thingmint.pki.signing.readback import read_back, require_strictly_valid
+from thingmint.pki.store.index import Row
 from thingmint.pki.wish import Wish
 from thingmint.shell import Shell
 from thingmint.workspace import Workspace
@@ -113,10 +115,10 @@ def _prepare(job: Job, device: DeviceId, staged: list[tuple[Path, Path]]) -> Pre
         identity.write_companions(workspace, signer, own, device, certificate)
         return Prepared(device, certificate.public_key, done=True)
     if own.key.exists() and own.csr.exists():
-        keys.require_agreement(own.key, own.csr, job.wish.key)
+        pair.require_agreement(own.key, own.csr, job.wish.key)
         return Prepared(device, look_at(request_of(workspace, device), job.terms))
-    keys.require_no_orphan(own.key, own.csr)
-    made = keys.in_process(
+    pair.require_no_orphan(own.key, own.csr)
+    made = pair.in_process(
         own.key if own.key.exists() else None,
         job.wish.key or job.default_key,
         device.text,

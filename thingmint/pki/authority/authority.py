@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from thingmint.errors import InputError
 from thingmint.ids import AuthorityName
-from thingmint.pki import access, cakeys, family, inspect, issuing, keys, layout, profile, transaction
+from thingmint.pki import inspect, profile
+from thingmint.pki.authority import family, layout
 from thingmint.pki.bench import Bench
 from thingmint.pki.inspect import Certificate
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.keys import access, cakey, pair
 from thingmint.pki.profile import Profile
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import issuing, transaction
+from thingmint.pki.signing.order import Request, Terms
 from thingmint.pki.wish import Wish
 
 
@@ -119,7 +122,7 @@ def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
             return Made(own, None, new=False)
         certificate = inspect.read_certificate(own.certificate)
         _agree(certificate, wish, plan)
-        cakeys.adopt(bench, own, wish)
+        cakey.adopt(bench, own, wish)
         if own.db.is_dir():
             layout.write_cnf(bench, own, root=plan.parent is None, pathlen=plan.profile.pathlen)
         return Made(own, certificate, new=False)
@@ -128,11 +131,11 @@ def _make(bench: Bench, plan: Plan, wish: Wish) -> Made:
         if not bench.session.dry:
             plan.parent.able_to_sign()
             access.unlock(bench.session, plan.parent)  # before a key is made that nobody could sign
-    cakeys.require_possible(bench, own, wish)
+    cakey.require_possible(bench, own, wish)
     layout.lay_out(bench, own, root=plan.parent is None, pathlen=plan.profile.pathlen)
     # the article's root line says `req -new -newkey`, the others `req -newkey`
-    asked = keys.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None)
-    cakeys.make(bench, own, wish, asked)
+    asked = pair.RequestWish(own.cnf.name, plan.common_name, plan.profile.request, new=plan.parent is None)
+    cakey.make(bench, own, wish, asked)
     request = Request(own.csr, own.certificate, plan.common_name)
     made = issuing.issue(bench, issuer, [request], Terms(plan.profile, wish.days))
     return Made(own, made[0] if made else None, new=True)
@@ -163,6 +166,6 @@ def _agree(certificate: Certificate, wish: Wish, plan: Plan) -> None:
                 f"move {plan.signer.folder} away and run `invoke {plan.task}` to make a new one",
             ],
         )
-    cakeys.require_agreement(plan.signer, wish)
+    cakey.require_agreement(plan.signer, wish)
     if plan.signer.key.exists() and not plan.signer.encrypted:  # a root's key may be offline
         plan.signer.require_own(inspect.read_key_digest(plan.signer.key))

@@ -6,11 +6,16 @@ from pathlib import Path
 
 from thingmint import files
 from thingmint.errors import ThingmintError
-from thingmint.pki import audit_database, family, identity, inspect, joining, snapshot
-from thingmint.pki.finding import Finding, unreadable
-from thingmint.pki.index import Row
+from thingmint.pki import inspect
+from thingmint.pki.audit import records
+from thingmint.pki.audit.finding import Finding, unreadable
+from thingmint.pki.authority import family
+from thingmint.pki.bundle import joining
+from thingmint.pki.device import identity
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
+from thingmint.pki.store import snapshot
+from thingmint.pki.store.index import Row
 from thingmint.workspace import Workspace
 
 
@@ -39,7 +44,7 @@ def audit(workspace: Workspace) -> Report:
             own = inspect.read_certificate(signer.certificate)
             findings += _own(workspace, signer, own)
             if signer.db.is_dir() and not snapshot.pending(signer.db):  # a database half changed proves nothing
-                story = audit_database.examine(signer, own)
+                story = records.examine(signer, own)
                 findings += story.findings
                 certificates += len(story.rows or ())
                 if story.rows is not None:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 
 from thingmint.errors import ToolError
-from thingmint.pki import family, inspect
-from thingmint.pki.bundle import Bundle, Share
-from thingmint.pki.index import Row
+from thingmint.pki import inspect
+from thingmint.pki.authority import family
+from thingmint.pki.bundle.bundle import Bundle, Share
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.store.index import Row
 
 _REVOKED = re.compile(r"(?:\d\d)?\d{12}Z(?:,[A-Za-z]+(?:,[0-9A-Za-z.]+)?)?", re.ASCII)
 """When, then perhaps the reason, and what belongs to that, as openssl writes them."""

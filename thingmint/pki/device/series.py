@@ -19,15 +19,19 @@ from typing import TypeVar
 from thingmint import files
 from thingmint.errors import CheckError, ToolError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import access, bench, family, identity, inspect, issuing, piecework
+from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench, explained
-from thingmint.pki.identity import DeviceFiles
+from thingmint.pki.device import identity, piecework
+from thingmint.pki.device.identity import DeviceFiles
+from thingmint.pki.device.piecework import Issued, Job, Prepared
 from thingmint.pki.inspect import Certificate
-from thingmint.pki.order import Keys, Terms
-from thingmint.pki.piecework import Issued, Job, Prepared
+from thingmint.pki.keys import access
 from thingmint.pki.profile import DEVICE
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import recover, transaction
+from thingmint.pki.signing import issuing
+from thingmint.pki.signing.order import Keys, Terms
+from thingmint.pki.signing.transaction import recover, transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import ThingmintError, ToolError
-from thingmint.pki import index, inspect, ledger
-from thingmint.pki.index import Row
-from thingmint.pki.ledger import Ledger
+from thingmint.pki import inspect
 from thingmint.pki.signer import Signer
+from thingmint.pki.store import index, ledger
+from thingmint.pki.store.index import Row
+from thingmint.pki.store.ledger import Ledger
 
 ACTIVE_ROWS = 500
 """From this length on, index.txt is emptied into the ledger after a transaction: openssl reads it whole each time."""

@@ -6,12 +6,15 @@ interrupted run left. Then the old pair moves to devices/retired/, and the new o
 
 from thingmint import files
 from thingmint.ids import DeviceId
-from thingmint.pki import access, identity, inspect, issuing, keys, transaction
+from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
-from thingmint.pki.identity import DeviceFiles, Identity
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.device import identity
+from thingmint.pki.device.identity import DeviceFiles, Identity
+from thingmint.pki.keys import access, pair
 from thingmint.pki.profile import DEVICE
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import issuing, transaction
+from thingmint.pki.signing.order import Request, Terms
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
@@ -43,12 +46,12 @@ def require_possible(bench: Bench, signer: Signer, device: DeviceId) -> None:
 
 def _issue(bench: Bench, signer: Signer, device: DeviceId, wish: Wish, own: DeviceFiles, new: DeviceFiles) -> None:
     bench.workspace.make_directory(new.key.parent)
-    keys.make(
+    pair.make(
         bench,
         key=new.key,
         csr=new.csr,
-        spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
-        request=keys.RequestWish(signer.cnf.name, device.text, DEVICE.request),
+        spec=pair.KeyWish(wish.key, bench.session.settings.pki.key),
+        request=pair.RequestWish(signer.cnf.name, device.text, DEVICE.request),
     )
     request = Request(new.csr, new.certificate, device.text)
     issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days), superseded=[own.certificate])

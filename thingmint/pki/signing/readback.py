@@ -6,10 +6,10 @@ from thingmint import files, openssl
 from thingmint.errors import CheckError
 from thingmint.pki import inspect, profile
 from thingmint.pki.bench import explained
-from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
-from thingmint.pki.order import Keys, Request, Terms
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing.order import Keys, Request, Terms
+from thingmint.pki.store.index import Row
 from thingmint.shell import Shell
 from thingmint.workspace import Workspace
 

@@ -6,8 +6,8 @@ from thingmint import files, openssl
 from thingmint.errors import ToolError
 from thingmint.pki import profile
 from thingmint.pki.bench import Bench
-from thingmint.pki.database import certificates
 from thingmint.pki.signer import Signer
+from thingmint.pki.store.database import certificates
 from thingmint.render import render
 
 

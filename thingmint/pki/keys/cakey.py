@@ -2,17 +2,18 @@
 
 from thingmint import files, openssl
 from thingmint.errors import InputError
-from thingmint.pki import access, inspect, keys
-from thingmint.pki.access import KeyAccess
+from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
-from thingmint.pki.keys import KeyWish, RequestWish
+from thingmint.pki.keys import access, pair
+from thingmint.pki.keys.access import KeyAccess
+from thingmint.pki.keys.pair import KeyWish, RequestWish
 from thingmint.pki.signer import Signer
 from thingmint.pki.wish import Wish
 from thingmint.shell import quote
 
 
 def make(bench: Bench, signer: Signer, wish: Wish, request: RequestWish) -> None:
-    """Make what is missing, as `keys.make` does, once it is `require_possible`."""
+    """Make what is missing, as `pair.make` does, once it is `require_possible`."""
     workspace = bench.workspace
     spec = KeyWish(wish.key, bench.session.settings.pki.key)
     if wish.token:
@@ -21,12 +22,12 @@ def make(bench: Bench, signer: Signer, wish: Wish, request: RequestWish) -> None
         _make_encrypted(bench, signer, spec)
     reach = access.unlock(bench.session, signer)
     if not reach.arguments:
-        keys.make(bench, key=signer.key, csr=signer.csr, spec=spec, request=request)
+        pair.make(bench, key=signer.key, csr=signer.csr, spec=spec, request=request)
         return
     if not workspace.exists(signer.csr):
         _request(bench, signer, reach, request)
     if not bench.session.dry:
-        keys.require_spec(spec.asked, str(reach.token or signer.key), inspect.read_request(signer.csr))
+        pair.require_spec(spec.asked, str(reach.token or signer.key), inspect.read_request(signer.csr))
 
 
 def require_possible(bench: Bench, signer: Signer, wish: Wish) -> None:

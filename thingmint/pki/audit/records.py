@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from thingmint import openssl
 from thingmint.errors import ThingmintError
 from thingmint.pki import inspect
-from thingmint.pki.database import Database
-from thingmint.pki.finding import RESTORE, Finding, unreadable
-from thingmint.pki.index import Row
+from thingmint.pki.audit.finding import RESTORE, Finding, unreadable
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
+from thingmint.pki.store.database import Database
+from thingmint.pki.store.index import Row
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,17 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError, InputError
-from thingmint.pki import access, index, inspect
+from thingmint.pki import inspect
 from thingmint.pki.bench import Bench, explained
-from thingmint.pki.database import Database
-from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
-from thingmint.pki.order import Keys, Request, Terms, look_at
-from thingmint.pki.readback import read_back, require_as_asked, require_strictly_valid
+from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import recover, revoke_within, transaction
+from thingmint.pki.signing.order import Keys, Request, Terms, look_at
+from thingmint.pki.signing.readback import read_back, require_as_asked, require_strictly_valid
+from thingmint.pki.signing.transaction import recover, revoke_within, transaction
+from thingmint.pki.store import index
+from thingmint.pki.store.database import Database
+from thingmint.pki.store.index import Row
 from thingmint.shell import Finished
 
 

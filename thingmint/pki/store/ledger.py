@@ -12,7 +12,7 @@ from pathlib import Path
 
 from thingmint import files
 from thingmint.errors import ToolError, explain_os_error, may_use
-from thingmint.pki.index import Row
+from thingmint.pki.store.index import Row
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS issued (

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import InputError
-from thingmint.pki import family, index, inspect, layout, ledger, profile, transaction
+from thingmint.pki import inspect, profile
+from thingmint.pki.authority import family, layout
 from thingmint.pki.bench import Bench
-from thingmint.pki.bundle import Bundle, Share
-from thingmint.pki.database import Database
-from thingmint.pki.index import Row
+from thingmint.pki.bundle.bundle import Bundle, Share
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import transaction
+from thingmint.pki.store import index, ledger
+from thingmint.pki.store.database import Database
+from thingmint.pki.store.index import Row
 from thingmint.workspace import Workspace
 
 

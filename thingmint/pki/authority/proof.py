@@ -1,12 +1,14 @@
 """Proof of possession: a short-lived certificate whose CN is the hub's code, signed by the authority's key."""
 
-from thingmint.pki import inspect, issuing, keys, transaction
+from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
-from thingmint.pki.database import Database
-from thingmint.pki.keys import KeyWish, RequestWish
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.keys import pair
+from thingmint.pki.keys.pair import KeyWish, RequestWish
 from thingmint.pki.profile import PROOF
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import issuing, transaction
+from thingmint.pki.signing.order import Request, Terms
+from thingmint.pki.store.database import Database
 
 DAYS = 1
 
@@ -22,7 +24,7 @@ def make(bench: Bench, signer: Signer, code: str) -> bytes:
     for path in (csr, certificate):
         if path.exists():
             bench.workspace.remove(path)
-    keys.make(
+    pair.make(
         bench,
         key=key,
         csr=csr,

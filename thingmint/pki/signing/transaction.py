@@ -10,10 +10,12 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError, InputError, ToolError
-from thingmint.pki import access, index, inspect, snapshot
+from thingmint.pki import inspect
 from thingmint.pki.bench import Bench, explained
-from thingmint.pki.database import Database
+from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
+from thingmint.pki.store import index, snapshot
+from thingmint.pki.store.database import Database
 
 
 @contextlib.contextmanager

@@ -8,13 +8,16 @@ from pathlib import Path
 from thingmint import files
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import AuthorityName, DeviceId
-from thingmint.pki import access, family, inspect, issuing, keys, transaction
+from thingmint.pki import inspect
+from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench
-from thingmint.pki.database import Database
 from thingmint.pki.inspect import Certificate
-from thingmint.pki.order import Request, Terms
+from thingmint.pki.keys import access, pair
 from thingmint.pki.profile import DEVICE
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import issuing, transaction
+from thingmint.pki.signing.order import Request, Terms
+from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
@@ -146,12 +149,12 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
         certificate = inspect.read_certificate(own.certificate)
         write_companions(workspace, signer, own, device, certificate)
         return Identity(device, own, certificate, new=False)
-    keys.make(
+    pair.make(
         bench,
         key=own.key,
         csr=own.csr,
-        spec=keys.KeyWish(wish.key, bench.session.settings.pki.key),
-        request=keys.RequestWish(signer.cnf.name, device.text, DEVICE.request),
+        spec=pair.KeyWish(wish.key, bench.session.settings.pki.key),
+        request=pair.RequestWish(signer.cnf.name, device.text, DEVICE.request),
     )
     request = Request(own.csr, own.certificate, device.text)
     issued = issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days))

@@ -21,12 +21,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from thingmint.errors import CheckError, InputError, ThingmintError
 from thingmint.ids import AuthorityName
-from thingmint.pki import family, index, inspect, transaction
+from thingmint.pki import inspect
+from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench
-from thingmint.pki.database import Database
-from thingmint.pki.index import Row
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.signer import Signer
+from thingmint.pki.signing import transaction
+from thingmint.pki.store import index
+from thingmint.pki.store.database import Database
+from thingmint.pki.store.index import Row
 
 VERSION = 1
 _MANIFEST = "manifest.json"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from thingmint import files, openssl
 from thingmint.errors import CheckError
-from thingmint.pki import access, index
 from thingmint.pki.bench import Bench, explained
-from thingmint.pki.database import Database
-from thingmint.pki.index import Row
+from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
-from thingmint.pki.transaction import transaction
+from thingmint.pki.signing.transaction import transaction
+from thingmint.pki.store import index
+from thingmint.pki.store.database import Database
+from thingmint.pki.store.index import Row
 from thingmint.shell import Finished
 
 DAYS = 30

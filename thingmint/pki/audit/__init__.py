@@ -1,0 +1,1 @@
+"""The audit: every invariant of authorities and devices, proven from the files."""

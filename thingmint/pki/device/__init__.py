@@ -1,0 +1,1 @@
+"""Devices: one identity, its renewal, and whole series."""
