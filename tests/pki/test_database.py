@@ -118,7 +118,7 @@ def test_a_damaged_ledger_is_named(session: Session, signer: Signer) -> None:
 
 
 def test_an_archived_certificate_is_known_revoked_and_listed(session: Session, signer: Signer) -> None:
-    Database(signer).archive(longest=0)
+    Database(signer).sync(longest=0)
     assert signer.index.read_bytes() == b""
     assert not make_device(session, ONE).new
     with pytest.raises(InputError, match="was revoked"):
@@ -127,7 +127,7 @@ def test_an_archived_certificate_is_known_revoked_and_listed(session: Session, s
     with bench.locked(session) as locked:
         transaction.revoke(locked, signer, session.workspace.devices / "one.pem", reason="superseded")
         assert Database(signer).status(one.serial) == "R"
-        Database(signer).archive(longest=0)
+        Database(signer).sync(longest=0)
         made = revocation.make_crl(locked, signer)
     assert made
     assert made.revoked == 2
@@ -137,7 +137,7 @@ def test_an_archived_certificate_is_known_revoked_and_listed(session: Session, s
 
 
 def test_a_key_is_never_certified_for_a_second_name(session: Session, signer: Signer) -> None:
-    Database(signer).archive(longest=0)
+    Database(signer).sync(longest=0)
     devices = session.workspace.devices
     (devices / "thief.key").write_bytes((devices / "one.key").read_bytes())
     (devices / "thief.key").chmod(0o600)

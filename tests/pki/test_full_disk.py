@@ -143,7 +143,7 @@ def test_the_index_is_never_emptied_before_the_ledger_holds_it(
         with bench.locked(session) as locked:
             locked.openssl("ca", "-config", "subca.cnf", "-revoke", "../devices/one.pem")  # the ledger has to be told
         filler = leave(disk, left)
-        through = gets_through(partial(Database(signer).archive, longest=0))
+        through = gets_through(partial(Database(signer).sync, longest=0))
         assert [Database(signer).status(serial) for serial in serials] == ["R", "V"]
         assert bool(signer.index.read_bytes()) is not through
         remove(filler)

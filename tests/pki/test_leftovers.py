@@ -154,7 +154,7 @@ def test_a_serial_number_of_the_past_overwrites_no_certificate(session: Session,
     """With the article's cnf openssl counts; from a backup it would count over what it has issued."""
     given = inspect.read_certificate(session.workspace.devices / "one.pem")
     signer.serial.write_text(f"{given.serial.lower()}\n")
-    Database(signer).archive(longest=0)
+    Database(signer).sync(longest=0)
     signer.cnf.write_text(signer.cnf.read_text().replace("rand_serial", "# rand_serial"))
     assert [one.by_itself for one in audit.audit(session.workspace).findings] == [True]
     forks.make_device(session, "two")

@@ -41,7 +41,7 @@ signer = family.signer(session.workspace)
 series.make(session, signer, [[DeviceId(f"s{n}") for n in range(SERIES)]], Wish(), done=[].append)
 with bench.locked(session) as locked:
     locked.openssl("ca", "-config", "subca.cnf", "-revoke", "../devices/one.pem")
-    Database(signer).archive(longest=0)
+    Database(signer).sync(longest=0)
 """
 
 

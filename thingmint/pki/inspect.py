@@ -24,15 +24,21 @@ class Certificate:
 
     pem: bytes = field(repr=False)
     common_name: str
-    issuer_name: str
     serial: str  # upper-case hex of even length, as openssl names files and rows
     not_before: datetime  # UTC
     not_after: datetime  # UTC
     key: str  # rsa:2048, ec:P-256, …
     public_key: str  # SHA-256 of the SubjectPublicKeyInfo, hex
     thumbprint: str  # SHA-1 of the DER in upper-case hex: what Azure shows
-    is_ca: bool
     parsed: "x509.Certificate" = field(repr=False)
+
+    @property
+    def issuer_name(self) -> str:
+        return _common_name(self.parsed.issuer)
+
+    @property
+    def is_ca(self) -> bool:
+        return _is_ca(self.parsed)
 
     @property
     def lifetime_days(self) -> int:
@@ -107,14 +113,12 @@ def _certificate(certificate: "x509.Certificate") -> Certificate:
     return Certificate(
         pem=certificate.public_bytes(Encoding.PEM),
         common_name=_common_name(certificate.subject),
-        issuer_name=_common_name(certificate.issuer),
         serial=serial if len(serial) % 2 == 0 else f"0{serial}",
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=_key_text(certificate.public_key()),
         public_key=public_key_digest(certificate.public_key()),
         thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - a name, not a proof
-        is_ca=_is_ca(certificate),
         parsed=certificate,
     )
 

@@ -87,8 +87,7 @@ def _issuer(signer: Signer) -> Certificate:
 
 
 def request_of(workspace: Workspace, device: DeviceId) -> Request:
-    own = DeviceFiles.of(workspace, device)
-    return Request(own.csr, own.certificate, device.text)
+    return Request(workspace.device_file(device, ".csr"), workspace.device_file(device, ".pem"), device.text)
 
 
 def prepare(job: Job, devices: Sequence[DeviceId]) -> list[Prepared]:

@@ -61,7 +61,6 @@ def recover(bench: Bench, signer: Signer) -> None:
         files.replace(signer.serial, serial.stdout.encode("ascii"), mode=files.SECRET)
         say(f"{signer.serial} was missing, damaged or of the past: it is a new random number")
     database.sync()
-    database.archive()
 
 
 def _put_back(signer: Signer) -> list[Path]:

@@ -16,7 +16,7 @@ from thingmint.pki.store import index, ledger
 from thingmint.pki.store.index import Row
 from thingmint.pki.store.ledger import Ledger
 
-ACTIVE_ROWS = 500
+ACTIVE_ROWS = 250
 """From this length on, index.txt is emptied into the ledger after a transaction: openssl reads it whole each time."""
 
 
@@ -48,9 +48,10 @@ class Database:
         with ledger.opened(self.signer.ledger) as book:
             yield book
 
-    def sync(self, keys: Mapping[str, str] | None = None) -> None:
-        """Bring into the ledger what openssl has recorded since. Between transactions only.
+    def sync(self, keys: Mapping[str, str] | None = None, *, longest: int = ACTIVE_ROWS) -> None:
+        """Bring into the ledger what openssl has recorded since, and empty an index.txt of more than `longest` rows.
 
+        Between transactions only. The ledger is durable before the index is emptied.
         `keys`: serial number → digest of the public key, as far as known; the others are read from certs/.
         Raises ToolError where certs/ holds certificates that neither knows: the database was lost or replaced.
         """
@@ -78,6 +79,8 @@ class Database:
                 if serial not in digests and (key := self._public_key(serial)):
                     digests[serial] = key
             book.record(changed, digests)
+        if len(rows) > longest:
+            files.replace(self.signer.index, b"", mode=files.SECRET)
 
     def _public_key(self, serial: str) -> str | None:
         """None where the certificate is gone or damaged: the audit names it, and issuing goes on."""
@@ -111,12 +114,6 @@ class Database:
         """What the ledger holds: rows, and digests of public keys, by serial number."""
         with self._book() as book:
             return ({row.serial: row for row in book.all()}, book.public_keys()) if book else ({}, {})
-
-    def archive(self, *, longest: int = ACTIVE_ROWS) -> None:
-        """Empty an index.txt of more than `longest` rows; the ledger, which is durable first, has them all."""
-        if len(self.active()) > longest:
-            self.sync()
-            files.replace(self.signer.index, b"", mode=files.SECRET)
 
     def strangers(self, rows: Sequence[Row]) -> list[Path]:
         """Certificates in certs/ that neither `rows` nor the ledger know."""
