@@ -10,7 +10,7 @@ from measure import P256, Result, invoke, side_by_side, timed
 from single import literal, literal_folder
 
 RUNS = 3
-COUNT = {"rsa:2048": 300, "ec:P-256": 6000}
+COUNT = {"rsa:2048": 600, "ec:P-256": 6000}
 LITERAL = {"rsa:2048": 12, "ec:P-256": 40}
 """Devices of the literal loop: its cost for each is the same from the first one on."""
 
