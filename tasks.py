@@ -188,12 +188,14 @@ def device(
     no_register: bool = False,
 ) -> None:
     """Register a device, or many, on the hub and make key, CSR, certificate and chain."""
-    from thingmint.workflows import devices, options, series
-
     if imei_file is not None:
+        from thingmint.workflows import options, series
+
         options.require_alone("--imei-file", "it makes new devices, many of them", imei=imei, renew=renew)
         series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=not no_register)
         return
+    from thingmint.workflows import devices
+
     devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=not no_register)
 
 

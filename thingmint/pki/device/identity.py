@@ -21,7 +21,6 @@ from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
-SUFFIXES = (".chain.pem", ".pem", ".key", ".csr", ".json")
 
 
 @dataclass(frozen=True)

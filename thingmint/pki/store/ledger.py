@@ -99,9 +99,6 @@ class Ledger:
         query = f"SELECT {_COLUMNS} FROM issued ORDER BY serial"  # noqa: S608 - a constant
         return (Row(*fields) for fields in self._db.execute(query))
 
-    def count(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM issued").fetchone()[0])
-
     def _select(self, column: str, values: Iterable[str]) -> list[Row]:
         found = []
         for part in _parts(values):
