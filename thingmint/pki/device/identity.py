@@ -22,7 +22,6 @@ from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
 
-
 @dataclass(frozen=True)
 class DeviceFiles:
     """The article's names in devices/, and the chain (the device's certificate, then its authorities', without the root)."""
