@@ -41,7 +41,7 @@ line to 32,767 characters."""
 SHIFT_SECONDS = 10.0
 """How long the authority is kept locked at a stretch: then others get their turn."""
 _TURN_SECONDS = 0.1
-_WORKERS = os.cpu_count() or 1
+_WORKERS = min(os.cpu_count() or 1, 61)  # Windows waits for no more processes at once
 
 _T = TypeVar("_T")
 
