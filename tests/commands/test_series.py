@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.commands.conftest import INVOKE, ROOT, CommandLine
@@ -62,6 +63,18 @@ def test_dry_shows_the_line_and_writes_nothing(bare: CommandLine, tmp_path: Path
     done = bare.ok("--dry", "rootca", "subca", "device", "--imei-file", str(ids))
     assert "openssl ca -config subca.cnf -batch -notext -infiles ../devices/one.csr ../devices/two.csr" in done.stderr
     assert not bare.workspace.exists()
+
+
+def test_a_terminal_shows_rate_and_remaining_time(made: CommandLine, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("".join(f"shown-{n}\n" for n in range(1100)))
+    words = ["device", "--imei-file", str(ids), "--no-register"]
+    child = pexpect.spawn(str(INVOKE), words, cwd=ROOT, env=made.environment, encoding="utf-8", timeout=60)
+    child.expect(r"devices .*1000/1100.*\d+/s.*\d:\d\d:\d\d")
+    child.expect("made: 1100")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 def test_a_finished_list_needs_no_key(bare: CommandLine, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.conftest import MakeSession
 from tests.pki.test_authority import fingerprint, make_both, openssl
 from tests.pki.test_faults import VICTIM, require_whole
 from tests.pki.test_identity import make_device
-from thingmint.errors import CheckError
+from thingmint.errors import CheckError, HubError
 from thingmint.ids import AuthorityName, DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.audit import audit
@@ -186,6 +187,31 @@ def test_others_get_their_turn(ready: Session, monkeypatch: pytest.MonkeyPatch) 
     assert turns[0] is None
     assert turns[-1] == 0, "it had to wait until the series was over"
     require_whole(ready, devices=["victim"])
+
+
+def test_a_hub_that_takes_its_time_locks_nobody_out(ready: Session) -> None:
+    def supply() -> Iterator[list[DeviceId]]:
+        yield ids("before")
+        argv = [sys.executable, "-c", VICTIM, str(ready.workspace.root), "0", "-"]
+        assert subprocess.run(argv, check=False, timeout=30).returncode == 0
+        yield ids("after")
+
+    outcomes: list[Outcome] = []
+    series.make(ready, family.signer(ready.workspace), supply(), Wish(), done=outcomes.append)
+    assert [one.made for one in outcomes] == [1, 1]
+    require_whole(ready, devices=["before", "victim", "after"])
+
+
+def test_what_the_supply_raises_ends_it_and_what_was_begun_is_finished(ready: Session) -> None:
+    def supply() -> Iterator[list[DeviceId]]:
+        yield ids(*(f"s{n}" for n in range(30)))
+        raise HubError("the hub has had enough.")
+
+    with pytest.raises(HubError, match="had enough"):
+        series.make(ready, family.signer(ready.workspace), supply(), Wish(), done=lambda _outcome: None)
+    assert audit.audit(ready.workspace).findings == ()
+    make_series(ready, ids(*(f"s{n}" for n in range(30))))
+    require_whole(ready, devices=[f"s{n}" for n in range(30)])
 
 
 def test_an_openssl_that_lies_about_a_batch_is_found_out(

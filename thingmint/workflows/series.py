@@ -1,12 +1,13 @@
 """device --imei-file: many devices from a list, registered by bulk calls, made in batches; what is bad is named."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint import idlist
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, InputError, ToolError
 from thingmint.idlist import IdList
 from thingmint.ids import DeviceId
 from thingmint.pki import bench
@@ -79,15 +80,17 @@ class _Run:
         self._session = session
         self._hub = hub
         self._total = total
+        self._noting = threading.Lock()
         self.made = self.unchanged = 0
         self.refused: list[Refusal] = []
         self.tell: Callable[[int], None] = lambda _done: None
 
     def note(self, outcome: Outcome) -> None:
-        self.made += outcome.made
-        self.unchanged += outcome.unchanged
-        self.refused += outcome.refused
-        self.tell(self.made + self.unchanged + len(self.refused))
+        with self._noting:  # the hub's thread and the authority's
+            self.made += outcome.made
+            self.unchanged += outcome.unchanged
+            self.refused += outcome.refused
+            self.tell(self.made + self.unchanged + len(self.refused))
 
     def registered(self, ids: Sequence[DeviceId], size: int) -> Iterator[Sequence[DeviceId]]:
         """Batches whose devices the hub knows; the next one is asked for while openssl signs."""
@@ -96,8 +99,8 @@ class _Run:
             yield self._register(self._hub, batch) if self._hub else batch
 
     def _register(self, hub: "Hub", batch: Sequence[DeviceId]) -> list[DeviceId]:
-        records = {one: Record.read(DeviceFiles.of(self._session.workspace, one).record) for one in batch}
-        unknown = [one for one, record in records.items() if not record or record.registered_on != hub.target.hub_host]
+        host = hub.target.hub_host
+        unknown = [one for one in batch if self._registered_on(one) != host]
         answers = hub.registry.create_many([one.text for one in unknown], on_wait=self._wait) if unknown else ()
         refused = {answer.device_id: answer for answer in answers}
         left = []
@@ -106,11 +109,21 @@ class _Run:
             problem = self._judge(hub, one, answer.code, answer.message) if answer else ""
             if problem:
                 self.note(Outcome(0, 0, (Refusal(one, problem),)))
-                continue
-            left.append(one)
-            if records[one] and one in unknown:
-                record_registration(self._session, DeviceFiles.of(self._session.workspace, one), hub.target.hub_host)
+            else:
+                left.append(one)
+        files = [DeviceFiles.of(self._session.workspace, one) for one in set(unknown) & set(left)]
+        if late := [own for own in files if own.certificate.exists()]:  # made earlier, without the hub
+            with bench.locked(self._session):
+                for own in late:
+                    record_registration(self._session, own, host)
         return left
+
+    def _registered_on(self, one: DeviceId) -> str | None:
+        try:
+            record = Record.read(DeviceFiles.of(self._session.workspace, one).record)
+        except ToolError:  # damaged: the check of this device says so, and the others go on
+            return None
+        return record.registered_on if record else None
 
     def _judge(self, hub: "Hub", one: DeviceId, code: str, message: str) -> str:
         """Why the hub's refusal stands; nothing where the identity is there and fits."""

@@ -7,6 +7,7 @@ its own; a run that is cut off anywhere goes on where it was, since each step fi
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 import time
@@ -41,6 +42,7 @@ line to 32,767 characters."""
 SHIFT_SECONDS = 10.0
 """How long the authority is kept locked at a stretch: then others get their turn."""
 _TURN_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 _WORKERS = min(os.cpu_count() or 1, 61)  # Windows waits for no more processes at once
 
 _T = TypeVar("_T")
@@ -84,7 +86,7 @@ def make(
     registered_on: str | None = None,
     done: Callable[[Outcome], None],
 ) -> None:
-    """Make the devices of each batch; `done` is told of each one. The next batch is taken while openssl signs.
+    """Make the devices of each batch; `done` is told of each one, from another thread. Batches are taken meanwhile.
 
     Raises ToolError or CheckError where the authority itself fails: that batch is put back, the earlier ones stand.
     """
@@ -98,14 +100,19 @@ def make(
         session.settings.pki.profile == "hardened",
         session.settings.pki.openssl,
     )
-    supply = iter(batches)
     with _workers() as workers, ThreadPoolExecutor(1) as thread:
-        line = _Line(job, workers, thread, registered_on, done)
-        while line.hungry:
-            with bench.locked(session) as locked:
-                line.shift(locked, supply)
-            if line.hungry:
-                time.sleep(_TURN_SECONDS)  # the lock is polled for: whoever waits has it now
+        line = _Line(job, workers, registered_on, done)
+        running = thread.submit(line.run, session)
+        try:
+            for batch in batches:
+                if not line.offer(batch, running):
+                    break
+        except BaseException:  # Ctrl-C, or the hub refuses: what is begun is finished
+            line.drop()
+            raise
+        finally:
+            line.close()
+            running.result()
 
 
 def rehearse(locked: Bench, signer: Signer, devices: Sequence[DeviceId], wish: Wish) -> None:
@@ -117,67 +124,102 @@ def rehearse(locked: Bench, signer: Signer, devices: Sequence[DeviceId], wish: W
 
 
 class _Line:
-    """The production line: at most one batch is prepared, one signed and one published at a time."""
+    """The production line, in a thread of its own: at most one batch is prepared, one signed and one published at a time.
+
+    Batches come from the thread that speaks to the hub, which may take its time; nobody is locked out meanwhile.
+    """
 
     def __init__(
-        self,
-        job: Job,
-        workers: ProcessPoolExecutor,
-        thread: ThreadPoolExecutor,
-        registered_on: str | None,
-        done: Callable[[Outcome], None],
+        self, job: Job, workers: ProcessPoolExecutor, registered_on: str | None, done: Callable[[Outcome], None]
     ) -> None:
-        self.hungry = True
         self._job = job
         self._workers = workers
-        self._thread = thread
         self._registered_on = registered_on
         self._done = done
+        self._offered: queue.Queue[Sequence[DeviceId]] = queue.Queue(1)
+        self._closed = threading.Event()
         self._ahead: list[Future[list[Prepared]]] = []
         self._publishing: list[Future[None]] = []
 
-    def shift(self, locked: Bench, supply: Iterator[Sequence[DeviceId]]) -> None:
-        """Batch after batch for SHIFT_SECONDS, or until there are no more; nothing is in flight afterwards."""
+    # --- the side of the supply --------------------------------------------------------------------------------
+
+    def offer(self, batch: Sequence[DeviceId], running: Future[None]) -> bool:
+        """Hand over a batch as soon as there is room. False where the line has come to an end by itself."""
+        while not running.done():
+            with contextlib.suppress(queue.Full):
+                self._offered.put(batch, timeout=_POLL_SECONDS)
+                return True
+        return False
+
+    def drop(self) -> None:
+        """Take back a batch that was not begun."""
+        with contextlib.suppress(queue.Empty):
+            self._offered.get_nowait()
+
+    def close(self) -> None:
+        """There are no more."""
+        self._closed.set()
+
+    # --- the side of the authority -----------------------------------------------------------------------------
+
+    def run(self, session: Session) -> None:
+        """Shift after shift, until the supply is closed and empty."""
+        batch = self._next()
+        while batch is not None or self._ahead:
+            with bench.locked(session) as locked:
+                self._shift(locked, batch)
+            batch = None if self._ahead else self._next()
+            if batch is not None or self._ahead:
+                time.sleep(_TURN_SECONDS)  # the lock is polled for: whoever waits has it now
+
+    def _next(self) -> Sequence[DeviceId] | None:
+        """Wait for a batch; None where no more will come."""
+        while True:
+            closed = self._closed.is_set()  # asked first: a batch may still be handed over before that
+            with contextlib.suppress(queue.Empty):
+                return self._offered.get(timeout=0 if closed else _POLL_SECONDS)
+            if closed:
+                return None
+
+    def _shift(self, locked: Bench, batch: Sequence[DeviceId] | None) -> None:
+        """Batch after batch for SHIFT_SECONDS, or until none is there; nothing is in flight afterwards."""
         recover(locked, self._job.signer)
         issuer = inspect.read_certificate(self._job.signer.certificate)
         chain = (issuer, *family.above(locked.workspace, issuer))
         above = b"".join(one.pem for one in chain if not one.issued_by(one))
         ends = time.monotonic() + SHIFT_SECONDS
+        self._prepare(batch)
         try:
-            while time.monotonic() < ends:
-                if not self._ahead:
-                    self._take(supply)
-                if not self._ahead:
-                    return
+            while self._ahead and time.monotonic() < ends:
                 prepared, self._ahead = _collect(self._ahead), []
-                signing = self._thread.submit(_sign, locked, self._job, issuer, prepared, self._workers)
-                try:
-                    self._take(supply)
-                finally:  # after Ctrl-C or a refusal of the hub, too: what is signed gets published
-                    issued, outcome = signing.result()
-                    self._published()
-                    parts = [(part, above, self._registered_on) for part in _parts(issued)]
-                    self._publishing = [self._workers.submit(piecework.publish, self._job, *part) for part in parts]
-                    self._done(outcome)
+                self._prepare_next()
+                issued, outcome = _sign(locked, self._job, issuer, prepared, self._workers)
+                self._published()
+                parts = [(part, above, self._registered_on) for part in _parts(issued)]
+                self._publishing = [self._workers.submit(piecework.publish, self._job, *part) for part in parts]
+                self._done(outcome)
+                if not self._ahead:
+                    self._prepare_next()
         finally:
             # Nobody may be writing when the lock is given back.
             wait(self._ahead)
             wait(self._publishing)
         self._published()
 
+    def _prepare(self, batch: Sequence[DeviceId] | None) -> None:
+        parts = _parts(batch) if batch else []
+        self._ahead += [self._workers.submit(piecework.prepare, self._job, part) for part in parts]
+
+    def _prepare_next(self) -> None:
+        """The next batch, where one has been handed over."""
+        with contextlib.suppress(queue.Empty):
+            self._prepare(self._offered.get_nowait())
+
     def _published(self) -> None:
         """Wait for it; raises what went wrong."""
         for one in self._publishing:
             one.result()
         self._publishing = []
-
-    def _take(self, supply: Iterator[Sequence[DeviceId]]) -> None:
-        """Have the next batch prepared, where there is one."""
-        devices = next(supply, None)
-        if devices is None:
-            self.hungry = False
-            return
-        self._ahead = [self._workers.submit(piecework.prepare, self._job, part) for part in _parts(devices)]
 
 
 def _sign(
