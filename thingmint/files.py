@@ -139,12 +139,15 @@ def sync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def make_private_directory(folder: Path) -> None:
-    """Owner only; durable, with the parents that it lacked. An existing folder keeps its mode."""
+def make_private_directory(folder: Path, *, new: bool = False) -> None:
+    """Owner only; durable, with the parents that it lacked. An existing folder keeps its mode.
+
+    `new`: raises FileExistsError rather than share a folder.
+    """
     # On Windows some Pythons take 0700 for an access list of the owner's, and what an elevated prompt makes is owned by
     # Administrators. There a folder inherits its list, in the end from one that private.py looks after.
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(mode=0o777 if os.name == "nt" else PRIVATE_DIR, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o777 if os.name == "nt" else PRIVATE_DIR, parents=True, exist_ok=not new)
     for one in missing:
         sync_directory(one.parent)
 

@@ -97,7 +97,7 @@ def _fresh_folder(parent: Path, *, dry: bool) -> Path:
         _remove_finished(earlier)
     for suffix in ("", *(f"-{n}" for n in range(2, 100))):
         with suppress(FileExistsError):
-            (parent / f"{moment}{suffix}").mkdir(mode=files.PRIVATE_DIR)
+            files.make_private_directory(parent / f"{moment}{suffix}", new=True)
             return parent / f"{moment}{suffix}"
     raise FileExistsError(parent / moment)
 

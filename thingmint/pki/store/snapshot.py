@@ -17,7 +17,7 @@ def take(db: Path) -> None:
     """Copy the files, durably, then mark the transaction as begun."""
     building = db / "snapshot.new"
     shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(mode=files.PRIVATE_DIR)
+    files.make_private_directory(building, new=True)
     for name in TRACKED:
         if (db / name).exists():
             files.create(building / name, (db / name).read_bytes())
