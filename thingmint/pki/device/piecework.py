@@ -99,7 +99,9 @@ def prepare(job: Job, devices: Sequence[DeviceId]) -> list[Prepared]:
             prepared.append(_prepare(job, device, staged))
         except ThingmintError as error:
             prepared.append(Prepared(device, problem=error.message))
-    files.rename_all(staged, over=False)
+    # Keys first, and durable before their CSRs have names: a CSR without its key would be nobody's.
+    for end in (".key", ".csr"):
+        files.rename_all([move for move in staged if move[1].suffix == end], over=False)
     return prepared
 
 

@@ -74,6 +74,8 @@ def _swap(workspace: Workspace, own: DeviceFiles, new: DeviceFiles) -> None:
     serial = inspect.read_certificate(own.certificate).serial
     retired = workspace.devices / "retired"
     workspace.make_directory(retired)
+    for leftover in retired.glob(f".{own.key.stem}.*.tmp"):
+        leftover.unlink()  # a copy that a killed run had not finished
     for fresh, current in ((new.key, own.key), (new.csr, own.csr), (new.certificate, own.certificate)):
         if not fresh.exists():
             continue  # an interrupted run moved it already
