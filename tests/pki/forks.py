@@ -2,8 +2,11 @@
 
 import multiprocessing
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -12,11 +15,13 @@ from thingmint.console import Console
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.authority import authority, family
+from thingmint.pki.bundle import bundle, joining
 from thingmint.pki.device import identity, renewal
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.session import Session, make_session
+from thingmint.workflows import delegation
 
 Job = Callable[[Session], object]
 _PRELOAD = ["tests.pki.forks", "jinja2", "cryptography.hazmat.primitives.serialization", "sqlite3", "_strptime"]
@@ -43,6 +48,49 @@ def wait(processes: Sequence[ForkServerProcess]) -> list[int | None]:
 
 def run(root: Path, job: "Job", **settings: str) -> int | None:
     return wait([start(root, job, **settings)])[0]
+
+
+def killed(base: Path, job: "Job", when: str) -> Iterator[Path]:
+    """Copies of the workspace `base`: `job` was killed in each, "before" or "after" its first rename, its second, …
+
+    Ends when a run gets through, whose copy is the last one.
+    """
+    for number in range(1, 50):
+        root = base.with_name(f"{base.name}-{when}-{number}")
+        if base.exists():
+            shutil.copytree(base, root)
+        code = kill_at_rename(root, job, number, when)
+        yield root
+        if code == 0:
+            return
+    raise AssertionError("no run got through")
+
+
+def kill_at_rename(root: Path, job: "Job", number: int, when: str) -> int:
+    """0 if the job has fewer renames than that, otherwise the signal it died of."""
+    code = run(root, partial(_die_at_rename, job=job, number=number, when=when))
+    assert code in {0, -signal.SIGKILL}
+    return code
+
+
+def _die_at_rename(session: Session, job: "Job", number: int, when: str) -> None:
+    left = number
+
+    def deadly(real: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
+        def rename(source: Path, target: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0 and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(source, target)
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return rename
+
+    for name in ("replace", "rename", "link"):
+        setattr(os, name, deadly(getattr(os, name)))
+    job(session)
 
 
 def _run(root: Path, job: "Job", settings: dict[str, str]) -> None:
@@ -91,6 +139,20 @@ def make_old_again(session: Session) -> None:
 def make_everything(session: Session) -> None:
     make_authorities(session)
     make_victim(session)
+
+
+def renew_victim(session: Session) -> None:
+    with bench.locked(session) as locked:
+        renewal.renew(locked, family.signer(session.workspace), DeviceId.parse("victim"), Wish())
+
+
+def join_bundle(session: Session, packed: Path) -> None:
+    with bench.locked(session) as locked:
+        joining.carry_out(locked, joining.plan(locked, bundle.unpack(packed.read_bytes())))
+
+
+def take_chain(session: Session, chain: Path) -> None:
+    delegation.install(session, chain.read_bytes(), where="chain")
 
 
 def renew_one(session: Session) -> None:

@@ -1,17 +1,15 @@
 """Delegation: a CSR from elsewhere is signed only if nothing speaks against it; what comes back is taken only if it holds."""
 
 import base64
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests import paper
 from tests.conftest import MakeSession
+from tests.pki import forks
 from tests.pki.test_authority import fingerprint, make_both, openssl
 from tests.pki.test_joining import require_sound
 from thingmint.errors import CheckError, InputError, ToolError
@@ -280,41 +278,14 @@ def test_another_certificate_for_the_same_key_is_refused(
         take(factory, chain_of(sign(second, pem)))
 
 
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-countdown = int(sys.argv[3])
-real = os.replace
-def replace(source, target):
-    global countdown
-    countdown -= 1
-    if countdown == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(source, target)
-os.replace = replace
-from thingmint import config
-from thingmint.console import Console
-from thingmint.workflows import delegation
-from thingmint.session import make_session
-session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
-delegation.install(session, Path(sys.argv[2]).read_bytes(), where="chain")
-"""
-
-
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_at_every_rename_is_finished_by_running_again(
-    owner: Session, factory: Session, tmp_path: Path, make_session_in: MakeSession
+    owner: Session, factory: Session, make_session_in: MakeSession, when: str
 ) -> None:
     made = sign(owner, asked_pem(factory))
-    chain = delegation.chain_file(made.signer)
-    for countdown in range(1, 20):
-        root = tmp_path / f"copy-{countdown}"
-        shutil.copytree(factory.workspace.root, root)
-        argv = [sys.executable, "-c", VICTIM, str(root), str(chain)]
-        code = subprocess.run([*argv, str(countdown)], check=False, capture_output=True).returncode
-        if code == 0:
-            assert countdown > 2
-            return
-        assert code == -signal.SIGKILL
-        subprocess.run([*argv, "0"], check=True, capture_output=True)
+    job = partial(forks.take_chain, chain=delegation.chain_file(made.signer))
+    roots = list(forks.killed(factory.workspace.root, job, when))
+    assert len(roots) > 2
+    for root in roots:
+        assert forks.run(root, job) == 0
         require_sound(make_session_in(root))
-    pytest.fail("no run got through")

@@ -1,12 +1,8 @@
 """Kills, two at once, a full disk: afterwards the authority is whole, and running again finishes the job."""
 
 import dataclasses
-import os
 import random
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from functools import partial
@@ -28,41 +24,6 @@ from thingmint.pki.store import index, snapshot
 from thingmint.pki.store.database import Database
 from thingmint.session import Session
 
-# Issues one device in the workspace argv[1], and kills itself at its argv[2]-th rename: before it, or after it.
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-countdown, when = int(sys.argv[2]), sys.argv[3]
-real = os.replace
-def replace(source, target):
-    global countdown
-    countdown -= 1
-    if countdown == 0 and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(source, target)
-    if countdown == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.replace = replace
-from thingmint import config
-from thingmint.console import Console
-from thingmint.ids import DeviceId
-from thingmint.pki import bench
-from thingmint.pki.authority import authority, family
-from thingmint.pki.device import identity
-from thingmint.pki.wish import Wish
-from thingmint.session import make_session
-session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
-with bench.locked(session) as locked:
-    authority.make_root(locked, Wish())
-    authority.make_intermediate(locked, Wish())
-    identity.make(locked, family.signer(session.workspace), DeviceId.parse("victim"), Wish())
-"""
-
-
-def run_victim(root: Path, countdown: int, when: str) -> int:
-    argv = [sys.executable, "-c", VICTIM, str(root), str(countdown), when]
-    return subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode
-
 
 def require_whole(session: Session, *, devices: list[str]) -> None:
     """Every invariant of an authority: rows, files, keys and chains tell one story."""
@@ -81,38 +42,22 @@ def require_whole(session: Session, *, devices: list[str]) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_at_every_rename_of_issuing_is_recovered_by_running_again(
-    session: Session, tmp_path: Path, make_session_in: MakeSession, when: str
+    session: Session, make_session_in: MakeSession, when: str
 ) -> None:
     """Until a run gets through: key, CSR, snapshot, openssl's six, commit, certificate, chain, record."""
     make_both(session)
-    for countdown in range(1, 30):
-        root = tmp_path / f"copy-{countdown}"
-        shutil.copytree(session.workspace.root, root)
-        code = run_victim(root, countdown, when)
-        if code == 0:
-            assert countdown > 7
-            return
-        assert code == -signal.SIGKILL
-        assert run_victim(root, 10_000, when) == 0
+    roots = list(forks.killed(session.workspace.root, forks.make_everything, when))
+    assert len(roots) > 7
+    for root in roots:
+        assert forks.run(root, forks.make_everything) == 0
         require_whole(make_session_in(root), devices=["victim"])
-    pytest.fail("no run got through")
 
 
-@pytest.mark.parametrize("countdown", range(1, 29, 5))
-def test_a_kill_in_a_fresh_folder_is_finished_by_the_next_run(session: Session, countdown: int) -> None:
-    assert run_victim(session.workspace.root, countdown, "before") == -signal.SIGKILL
-    assert run_victim(session.workspace.root, 10_000, "before") == 0
+@pytest.mark.parametrize("number", range(1, 29, 5))
+def test_a_kill_in_a_fresh_folder_is_finished_by_the_next_run(session: Session, number: int) -> None:
+    assert forks.kill_at_rename(session.workspace.root, forks.make_everything, number, "before") == -signal.SIGKILL
+    assert forks.run(session.workspace.root, forks.make_everything) == 0
     require_whole(session, devices=["victim"])
-
-
-def test_eight_at_once_issue_eight(session: Session) -> None:
-    make_both(session)
-    program = VICTIM.replace('"victim"', "sys.argv[4]")
-    running = [
-        subprocess.Popen([sys.executable, "-c", program, session.workspace.root, "0", "-", f"d{n}"]) for n in range(8)
-    ]
-    assert [process.wait(timeout=60) for process in running] == [0] * 8
-    require_whole(session, devices=[f"d{n}" for n in range(8)])
 
 
 def test_sixty_four_at_once_make_renew_and_list(session: Session) -> None:
@@ -129,9 +74,8 @@ def test_sixty_four_at_once_make_renew_and_list(session: Session) -> None:
 
 def test_the_same_device_twice_at_once_is_one_identity(session: Session) -> None:
     make_both(session)
-    argv = [sys.executable, "-c", VICTIM, str(session.workspace.root), "0", "-"]
-    running = [subprocess.Popen(argv) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    running = [forks.start(session.workspace.root, forks.make_everything) for _ in range(4)]
+    assert forks.wait(running) == [0] * 4
     require_whole(session, devices=["victim"])
     rows = index.read(family.signer(session.workspace).index)
     assert [row.common_name for row in rows] == ["victim"]
@@ -144,15 +88,14 @@ def test_the_lock_outlives_a_killed_python_while_openssl_still_runs(session: Ses
     started = tmp_path / "started"
     slow.write_text(f'#!/bin/sh\nif [ "$1" = ca ]; then : > "{started}"; sleep 2; fi\nexec openssl "$@"\n')
     slow.chmod(0o755)
-    program = VICTIM.replace('"ec:P-256"}', f'"ec:P-256", "THINGMINT_PKI_OPENSSL": "{slow}"}}')
-    victim = subprocess.Popen([sys.executable, "-c", program, session.workspace.root, "0", "-"])
+    victim = forks.start(session.workspace.root, forks.make_victim, pki_openssl=str(slow))
     db = family.signer(session.workspace).db
     deadline = time.monotonic() + 30
     while not started.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert snapshot.pending(db)
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
+    victim.kill()
+    victim.join()
     began = time.monotonic()
     make_device(session, DeviceId.parse("later"))
     assert time.monotonic() - began > 0.5, "the lock was free while openssl was still at work"

@@ -1,15 +1,13 @@
 """A bundle joins a workspace: whole, again without a change, merged, in conflict, and through kills at every rename."""
 
 import dataclasses
-import shutil
-import signal
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakeSession
+from tests.pki import forks
 from tests.pki.test_authority import fingerprint, make_both
 from tests.pki.test_bundle import collect
 from tests.pki.test_identity import make_device
@@ -213,49 +211,16 @@ def test_one_serial_number_for_two_names_is_refused(owner: Session, session: Ses
 
 # --- kills -----------------------------------------------------------------------------------------------------------
 
-# Imports the bundle argv[2] into the workspace argv[1]; kills itself at its argv[3]-th rename, before or after it.
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-countdown, when = int(sys.argv[3]), sys.argv[4]
-real = os.replace
-def replace(source, target):
-    global countdown
-    countdown -= 1
-    if countdown == 0 and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(source, target)
-    if countdown == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.replace = replace
-from thingmint import config
-from thingmint.console import Console
-from thingmint.pki import bench
-from thingmint.pki.bundle import bundle, joining
-from thingmint.session import make_session
-session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
-with bench.locked(session) as locked:
-    joining.carry_out(locked, joining.plan(locked, bundle.unpack(Path(sys.argv[2]).read_bytes())))
-"""
 
-
-def kill_at_every_rename(start: Path, packed: Path, when: str, make: MakeSession, *, at_least: int) -> Session:
-    """Each time in a copy of `start`; run again, it is finished. Returns the last one's session."""
-    for countdown in range(1, 30):
-        root = start.with_name(f"{start.name}-{countdown}")
-        if start.exists():
-            shutil.copytree(start, root)
-        argv = [sys.executable, "-c", VICTIM, str(root), str(packed)]
-        code = subprocess.run([*argv, str(countdown), when], check=False, capture_output=True).returncode
-        session = make(root, pki_key="ec:P-256")
-        if code == 0:
-            assert countdown > at_least
-            return session
-        assert code == -signal.SIGKILL
-        subprocess.run([*argv, "0", when], check=True, capture_output=True)
+def kill_at_every_rename(base: Path, packed: Path, when: str, make: MakeSession) -> list[Session]:
+    """Each time in a copy of `base`, and finished by running again."""
+    job = partial(forks.join_bundle, packed=packed)
+    sessions = [make(root, pki_key="ec:P-256") for root in forks.killed(base, job, when)]
+    for session in sessions:
+        job(session)
         require_sound(session)
         assert not any(step.changes for step in join(session, bundle.unpack(packed.read_bytes())))
-    pytest.fail("no run got through")
+    return sessions
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -264,7 +229,7 @@ def test_a_kill_at_every_rename_is_finished_by_running_again(
 ) -> None:
     packed = tmp_path / "packed"
     packed.write_bytes(bundle.pack(collect(owner)))
-    kill_at_every_rename(tmp_path / "fresh", packed, when, make_session_in, at_least=4)
+    assert len(kill_at_every_rename(tmp_path / "fresh", packed, when, make_session_in)) > 4
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -276,8 +241,9 @@ def test_a_kill_at_every_rename_of_a_merge_loses_no_revocation(
     revoke(owner, ONE)
     packed = tmp_path / "packed"
     packed.write_bytes(bundle.pack(collect(owner, with_root_key=True)))
-    last = kill_at_every_rename(session.workspace.root, packed, when, make_session_in, at_least=3)
-    assert statuses(last) == {"one": "R", "two": "V"}
+    sessions = kill_at_every_rename(session.workspace.root, packed, when, make_session_in)
+    assert len(sessions) > 3
+    assert [statuses(one) for one in sessions] == [{"one": "R", "two": "V"}] * len(sessions)
 
 
 def test_an_import_that_was_cut_off_is_found_by_the_audit(owner: Session) -> None:
