@@ -7,7 +7,8 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> device   the device's own side: X.509, MQTT, telemetry
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server)
 
-    all of them   -> session (config, workspace, shell, console), target, ids, private, files, errors
+    workflows     -> idlist (a series' ids), sealed (what is encrypted for a passphrase or for certificates)
+    all of them   -> session (config, workspace, shell, console, passphrases), target, ids, private, files, errors
     pki           -> openssl, engine (argv and words) -> nothing; processes start in shell alone
 
 Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked.
