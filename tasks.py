@@ -43,6 +43,17 @@ def _session(echo: bool, dry: bool) -> "Session":
     return session
 
 
+def _reader_left() -> bool:
+    """Whether it was stdout or stderr that broke: what could not be written is still waiting there."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream:
+                stream.flush()
+        except BrokenPipeError:
+            return True
+    return False
+
+
 def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Callable[..., None]], Any]:
     """A task that is handed a Session; every error a user can cause leaves it as text and an exit code.
 
@@ -62,11 +73,11 @@ def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Call
                 raise Exit(error.render(), error.exit_code) from None
             except KeyboardInterrupt:
                 raise Exit("interrupted; nothing is half done: run the same line again", INTERRUPTED) from None
-            except BrokenPipeError:
-                # The reader of stdout has gone (`invoke … | head`): point it elsewhere, so that no flush fails later.
-                sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until exit
-                raise Exit("", 141) from None  # as shells have it: 128 + SIGPIPE; what came after was not done
             except OSError as error:
+                if isinstance(error, BrokenPipeError) and _reader_left():
+                    # `invoke … | head`: point stdout elsewhere, so that no flush fails later.
+                    sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until exit
+                    raise Exit("", 141) from None  # as shells have it: 128 + SIGPIPE; what came after was not done
                 known = explain_os_error(error)
                 raise Exit(known.render(), known.exit_code) from None
 

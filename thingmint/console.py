@@ -141,7 +141,7 @@ class Console:
 
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
         console = RichConsole(stderr=True, no_color="NO_COLOR" in os.environ)
-        with Progress(*columns, console=console, transient=True, speed_estimate_period=10) as bar:
+        with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
 

@@ -27,6 +27,7 @@ from tests.commands.conftest import IMEI, ROOT, CommandLine
         (("subca",), 2, "invoke rootca"),
         (("connect", "--imei", "d"), 2, "invoke rootca"),
         (("show",), 2, "--imei"),
+        (("device", "--imei", "x", "--ca", "rootca"), 2, "the root CA signs authorities"),
         (("show", "--ca", "nobody"), 2, "invoke subca --name nobody"),
         (("rootca", "--cn", "a/CN=b"), 2, "--cn"),
         (("ca-delete",), 2, "--name"),

@@ -35,12 +35,15 @@ def device(
     """
     wish = options.wish(key=key, days=days)
     chosen = DeviceId.parse(imei)
-    signer = identity.signer_of(session.workspace, chosen, options.authority(ca))
+    signer = identity.signer_of(session.workspace, chosen, options.device_authority(ca))
     with bench.locked(session) as locked:
         if renewal.under_way(session.workspace, chosen):
             session.console.say(f"an earlier renewal of {chosen} was cut off: it is finished now")
             renewal.renew(locked, signer, chosen, wish)
             renew = False
+        if renew and identity.bring_back(locked, chosen):
+            session.console.say(f"the certificate of {chosen} was not in devices/: it is brought back from certs/")
+            signer = identity.signer_of(session.workspace, chosen, options.device_authority(ca))
         if renew:
             renewal.require_possible(locked, signer, chosen)
         else:
@@ -51,8 +54,7 @@ def device(
     elif not targets.dry(session, f"register {chosen} as {X509_CA}"):
         hub = targets.open_hub(session)
     options.warn_of_doubt(session, chosen)
-    if hub:
-        _register(session, hub, chosen)
+    enabled = _register(session, hub, chosen) if hub else True
     with bench.locked(session) as locked:
         made = (renewal.renew if renew else identity.make)(locked, signer, chosen, wish)
         if hub:
@@ -66,7 +68,8 @@ def device(
         )
         session.console.say(f"  key: {made.files.key} (keep it private) · chain: {made.files.chain.name}")
         registers = f"invoke device --imei {chosen} registers it on the hub"
-        session.console.next_step(f"invoke connect --imei {chosen}" if register else registers)
+        connects = f"invoke connect --imei {chosen}" if enabled else _let_in(chosen)
+        session.console.next_step(connects if register else registers)
     return made
 
 
@@ -102,13 +105,19 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:
-        session.console.say(
-            f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate stays valid"
-        )
-        session.console.next_step(f"invoke device --imei {chosen} registers it again")
+        revoked = identity.revoked(session.workspace, chosen)
+        state = "is revoked" if revoked else "stays valid"
+        session.console.say(f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate {state}")
+        again = f"invoke device --imei {chosen}{' --renew' if revoked else ''}"
+        session.console.next_step(f"{again} registers it again")
 
 
-def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
+def _let_in(chosen: DeviceId) -> str:
+    return f"invoke device-delete --imei {chosen} device --imei {chosen} lets it in again"
+
+
+def _register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
+    """Whether the hub lets it in: an identity that somebody disabled stays so."""
     found = hub.registry.get(chosen.text)
     if found is None:
         try:
@@ -127,6 +136,7 @@ def _register(session: Session, hub: "Hub", chosen: DeviceId) -> None:
             f"{chosen} is {found.status} on the hub, which refuses it. To let it in again: "
             f"invoke device-delete --imei {chosen} device --imei {chosen}"
         )
+    return found.status == "enabled"
 
 
 def require_x509_ca(hub: "Hub", found: "Identity") -> None:

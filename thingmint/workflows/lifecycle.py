@@ -31,6 +31,9 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
     if why not in REASONS:
         raise InputError(f"--reason {why!r} is no reason to revoke.", things_to_try=REASONS)
     own = DeviceFiles.of(session.workspace, chosen)
+    with bench.locked(session) as locked:
+        if identity.bring_back(locked, chosen):
+            session.console.say(f"the certificate of {chosen} was not in devices/: it is brought back from certs/")
     if not session.workspace.exists(own.certificate):
         raise InputError(
             f"{chosen} has no certificate here: {own.certificate} is missing.",
@@ -58,8 +61,10 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         made = revocation.make_crl(locked, signer)
     session.console.say(f"revoked: {own.certificate} ({why})")
     _tell_crl(session, made)
-    session.console.say("  what stays: its files")
-    session.console.next_step(f"invoke device --imei {chosen} --renew makes a new one")
+    session.console.say("  what stays: its files, and its identity, which stays disabled")
+    session.console.next_step(
+        f"to let it in again: invoke device-delete --imei {chosen} --yes device --imei {chosen} --renew"
+    )
 
 
 def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:

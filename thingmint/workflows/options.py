@@ -72,6 +72,16 @@ def authority(name: str | None, default: AuthorityName | None = None) -> Authori
     return default if name is None else AuthorityName.parse(name)
 
 
+def device_authority(ca: str | None) -> AuthorityName | None:
+    """The authority that shall sign devices. Raises InputError for the root, whose profile makes authorities."""
+    named = authority(ca)
+    if named == family.ROOT:
+        raise InputError(
+            "the root CA signs authorities, not devices.", things_to_try=[f"--ca {family.DEFAULT}, or leave --ca out"]
+        )
+    return named
+
+
 def require_alone(option: str, why: str, **others: object) -> None:
     """Raises InputError where an option is given together with `option` that has no place beside it."""
     for name, value in others.items():

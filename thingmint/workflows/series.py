@@ -37,7 +37,7 @@ def devices(
 ) -> None:
     """Make every device of the list. Raises CheckError (exit 4) if any could not be done; the others are."""
     wish = options.wish(key=key, days=days)
-    asked = options.authority(ca)
+    asked = options.device_authority(ca)
     found = idlist.read_ids(Path(file))
     signer = family.require(session.workspace, asked or family.DEFAULT)
     hub = None
@@ -57,12 +57,12 @@ def devices(
         batches = run.registered(found.ids, series.batch_size(session, wish))
         host = hub.target.hub_host if hub else None
         try:
-            series.make(session, signer, batches, wish, asked_signer=asked, registered_on=host, done=run.note)
-        except BaseException:
+            series.make(
+                session, signer, batches, wish,
+                asked_signer=asked, registered_on=host, done=run.note, stopping=run.stopping,
+            )  # fmt: skip
+        finally:
             run.sum_up(time.monotonic() - began)
-            session.console.say("run the same line again: it goes on where it was")
-            raise
-    run.sum_up(time.monotonic() - began)
     undone = len(found.bad) + len(run.refused)
     if undone:
         raise CheckError(
@@ -70,7 +70,9 @@ def devices(
             detail=_list([*(f"line {one.number}: {one.text}: {one.problem}" for one in found.bad), *run.problems()]),
             things_to_try=["mend what is named above, then run the same line again: what is done is left alone"],
         )
-    session.console.next_step("invoke connect --imei ID")
+    session.console.next_step(
+        "invoke connect --imei ID" if register else f"invoke device --imei-file {file} registers them"
+    )
 
 
 class _Run:
@@ -137,6 +139,9 @@ class _Run:
         except InputError as error:
             return error.message
         return "" if found.status == "enabled" else f"it is {found.status} on {hub.target.hub}"
+
+    def stopping(self) -> None:
+        self._session.console.say("finishing what is under way; the same line goes on with the rest")
 
     def _wait(self, seconds: float) -> None:
         self._session.console.say(f"the hub asks for patience: going on in {seconds:.0f} s")

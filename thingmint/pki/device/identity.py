@@ -130,7 +130,49 @@ def require_possible(bench: Bench, signer: Signer, device: DeviceId, wish: Wish)
     elif not bench.session.dry:
         signer.able_to_sign()
         require_unique(bench.workspace, device)
+        _require_not_lost(bench.workspace, signer, device)
         access.unlock(bench.session, signer)
+
+
+def _require_not_lost(workspace: Workspace, signer: Signer, device: DeviceId) -> None:
+    """Raises InputError where the device has a valid certificate and its files are gone: a new key would not fit it."""
+    own = DeviceFiles.of(workspace, device)
+    row = Database(signer).valid([device.text]).get(device.key())
+    if row and not own.key.exists():
+        raise InputError(
+            f"{signer.name} has issued a certificate for {device} (serial {row.serial}), and its key is not here.",
+            things_to_try=[
+                f"bring {device}.key, .csr and .pem back to {workspace.devices}",
+                f"if the key is lost, make a new one: invoke device --imei {device} --renew",
+            ],
+        )
+
+
+def bring_back(bench: Bench, device: DeviceId) -> bool:
+    """A certificate that is valid and gone from devices/ is copied there again, from the authority that issued it.
+
+    So that it can be renewed or revoked. False where there is nothing to bring back.
+    """
+    own = DeviceFiles.of(bench.workspace, device)
+    if bench.session.dry or own.certificate.exists():
+        return False
+    for signer in family.everybody(bench.workspace):
+        transaction.recover(bench, signer)
+        row = Database(signer).valid([device.text]).get(device.key())
+        if row and row.common_name == device.text and signer.certificate_of(row.serial).exists():
+            bench.workspace.copy(signer.certificate_of(row.serial), own.certificate, mode=files.PUBLIC)
+            return True
+    return False
+
+
+def revoked(workspace: Workspace, device: DeviceId) -> bool:
+    """Whether the certificate in devices/ is one that its authority has revoked."""
+    own = DeviceFiles.of(workspace, device)
+    if not own.certificate.exists():
+        return False
+    certificate = inspect.read_certificate(own.certificate)
+    issuer = family.issuer_of(workspace, certificate)
+    return issuer is not None and issuer.index.exists() and Database(issuer).status(certificate.serial) == "R"
 
 
 def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity:
@@ -185,7 +227,7 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
         inspect.require_private(own.key)
     if certificate.common_name != device.text:
         raise InputError(f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.")
-    if own.key.exists() and inspect.read_key_digest(own.key) != certificate.public_key:
+    if not renewable and inspect.read_key_digest(own.key) != certificate.public_key:
         raise InputError(
             f"{own.key} does not belong to {own.certificate}: their public keys differ.",
             things_to_try=[

@@ -36,14 +36,15 @@ from thingmint.pki.signing.transaction import recover, transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
-BATCH = {"rsa": 100, "ec": 300 if os.name == "nt" else 500}
-"""Devices a batch: openssl's cost a certificate is flat from 100 on; RSA keys take their time; Windows limits a command
-line to 32,767 characters."""
+_WORKERS = min(os.cpu_count() or 1, 61)  # Windows waits for no more processes at once
+_SMALLEST_PART = 10
+BATCH = {"rsa": max(50, 25 * _WORKERS), "ec": 300 if os.name == "nt" else 500}
+"""Devices a batch: openssl's cost a certificate is flat from 100 on, and Windows limits a command line to 32,767
+characters; RSA keys take so long that a smaller one is told of sooner."""
 SHIFT_SECONDS = 10.0
 """How long the authority is kept locked at a stretch: then others get their turn."""
 _TURN_SECONDS = 0.1
 _POLL_SECONDS = 0.2
-_WORKERS = min(os.cpu_count() or 1, 61)  # Windows waits for no more processes at once
 
 _T = TypeVar("_T")
 
@@ -85,8 +86,11 @@ def make(
     asked_signer: AuthorityName | None = None,
     registered_on: str | None = None,
     done: Callable[[Outcome], None],
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Make the devices of each batch; `done` is told of each one, from another thread. Batches are taken meanwhile.
+
+    `stopping` is told where it ends early, by Ctrl-C or by what the supply raised: what is begun is finished first.
 
     Raises ToolError or CheckError where the authority itself fails: that batch is put back, the earlier ones stand.
     """
@@ -107,7 +111,8 @@ def make(
             for batch in batches:
                 if not line.offer(batch, running):
                     break
-        except BaseException:  # Ctrl-C, or the hub refuses: what is begun is finished
+        except BaseException:
+            stopping()
             line.drop()
             raise
         finally:
@@ -140,6 +145,7 @@ class _Line:
         self._closed = threading.Event()
         self._ahead: list[Future[list[Prepared]]] = []
         self._publishing: list[Future[None]] = []
+        self._outcome: Outcome | None = None
 
     # --- the side of the supply --------------------------------------------------------------------------------
 
@@ -197,7 +203,7 @@ class _Line:
                 self._published()
                 parts = [(part, above, self._registered_on) for part in _parts(issued)]
                 self._publishing = [self._workers.submit(piecework.publish, self._job, *part) for part in parts]
-                self._done(outcome)
+                self._outcome = outcome
                 if not self._ahead:
                     self._prepare_next()
         finally:
@@ -216,10 +222,12 @@ class _Line:
             self._prepare(self._offered.get_nowait())
 
     def _published(self) -> None:
-        """Wait for it; raises what went wrong."""
+        """Wait for it, then tell of the batch: what is not published counts for nothing. Raises what went wrong."""
         for one in self._publishing:
             one.result()
-        self._publishing = []
+        if self._outcome:
+            self._done(self._outcome)
+        self._publishing, self._outcome = [], None
 
 
 def _sign(
@@ -273,7 +281,7 @@ def _sign_missing(
 
 def _parts(whole: Sequence[_T]) -> list[Sequence[_T]]:
     """For each worker one, as long as that is worth its way there."""
-    size = max(50, -(-len(whole) // _WORKERS))
+    size = max(_SMALLEST_PART, -(-len(whole) // _WORKERS))
     return [whole[first : first + size] for first in range(0, len(whole), size)]
 
 

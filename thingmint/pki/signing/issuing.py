@@ -151,8 +151,7 @@ def _name_is_taken(signer: Signer, request: Request, holder: Row) -> InputError:
         f"and {request.csr} is for another key.",
         things_to_try=[
             f"bring back the key that it was issued for; the certificate is {signer.certificate_of(holder.serial)}",
-            f"or revoke it, in {signer.folder.parent}, then run this again:",
-            f"    openssl ca -config {signer.cnf.name} -revoke {signer.name}/certs/{holder.serial}.pem",
+            f"a device: make a new one in its place: invoke device --imei {holder.common_name} --renew",
         ],
     )
 

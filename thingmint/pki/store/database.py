@@ -56,7 +56,9 @@ class Database:
         Raises ToolError where certs/ holds certificates that neither knows: the database was lost or replaced.
         """
         rows = self.active()
-        if not self.signer.ledger.exists():
+        with self._book() as book:
+            ignorant = book is None or book.is_empty()
+        if ignorant:
             strangers = self.strangers(rows)
             if strangers:
                 raise ToolError(

@@ -67,6 +67,10 @@ class Ledger:
                 [(keys[serial], serial) for serial in late],
             )
 
+    def is_empty(self) -> bool:
+        """Made just now; or truncated, which is as good as lost."""
+        return self._db.execute("SELECT 1 FROM issued LIMIT 1").fetchone() is None
+
     def without_key(self) -> list[str]:
         """The serial numbers whose public key is not recorded."""
         return [serial for (serial,) in self._db.execute("SELECT serial FROM issued WHERE public_key IS NULL")]
