@@ -26,7 +26,7 @@ rehearsal: ## the whole path, from an empty folder to telemetry, in a lab of its
 
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: ## ruff and mypy; and no private key is tracked by git
 	@$(PYTHON) bootstrap.py --quiet

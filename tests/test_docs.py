@@ -1,5 +1,6 @@
 """The documentation against the program: every task has help, an entry and an example; the transcript is a real run."""
 
+import functools
 import os
 import re
 import shutil
@@ -22,8 +23,14 @@ def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@functools.cache
 def task_names() -> list[str]:
     return re.findall(r"^  ([a-z-]+)  ", invoke("--list").stdout, re.MULTILINE)
+
+
+@functools.cache
+def help_of(name: str) -> str:
+    return invoke("--help", name).stdout
 
 
 def test_every_task_is_documented_with_an_example_and_nothing_else_is() -> None:
@@ -37,7 +44,8 @@ def test_every_task_is_documented_with_an_example_and_nothing_else_is() -> None:
 
 @pytest.mark.parametrize("name", task_names())
 def test_every_option_has_help_and_stands_in_the_reference(name: str) -> None:
-    shown = invoke("--help", name).stdout
+    shown = help_of(name)
+    assert all(option.startswith("--") for option in re.findall(r"^  (-\S+)", shown, re.MULTILINE))  # -e stays free
     assert "none" not in shown.split("Docstring:")[1].split("Options:")[0]
     reference = (ROOT / "docs/reference/tasks.md").read_text(encoding="utf-8")
     entry = reference.split(f"## {name}\n")[1].split("\n## ")[0]
@@ -73,9 +81,7 @@ def test_the_readmes_transcript_is_a_real_run(tmp_path: Path) -> None:
 
 
 def test_every_command_that_a_message_or_a_document_names_exists() -> None:
-    known = {
-        name: set(re.findall(r"^  (--[a-z-]+)", invoke("--help", name).stdout, re.MULTILINE)) for name in task_names()
-    }
+    known = {name: set(re.findall(r"^  (--[a-z-]+)", help_of(name), re.MULTILINE)) for name in task_names()}
     for source in [*(ROOT / "thingmint").rglob("*.py"), ROOT / "tasks.py", *MARKDOWN]:
         text = source.read_text(encoding="utf-8")
         for name in re.findall(r"(?:`|: )invoke ([a-z][a-z-]*)", text):

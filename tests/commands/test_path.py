@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pexpect
 
@@ -67,3 +68,22 @@ def test_rehearse_works_beside_a_running_lab_and_stops_its_own(made: CommandLine
     (rehearsal,) = (made.workspace / "lab/rehearsals").iterdir()
     assert not (rehearsal / "lab/lab.json").exists()
     made.ok("connect", "--imei", IMEI)
+
+
+def test_the_other_tasks_start_by_themselves(made: CommandLine, tmp_path: Path) -> None:
+    """Each in a process of its own, where it imports what it needs; what they do is told elsewhere."""
+    bundle, one = str(tmp_path / "team.bundle"), ("--imei", "one")
+    secret = {"THINGMINT_PKI_PASSPHRASE": "env:SECRET", "SECRET": "correct horse battery"}
+    other = CommandLine(tmp_path / "other")
+    for line, words in (
+        (made, ("device", *one, "device-revoke", *one, "--yes")),
+        (made, ("device", *one, "--renew")),
+        (made, ("device-delete", *one, "--yes")),
+        (made, ("crl", "expiring")),
+        (made, ("ca-delete", "--name", "cert-0xacc5-subca", "--yes")),
+        (made, ("ca-export", "--to", bundle)),
+        (other, ("ca-import", "--from", bundle)),
+        (other, ("subca", "--name", "factory-a", "--csr-to", str(tmp_path / "f.csr"))),
+        (made, ("subca", "--name", "factory-a", "--csr", str(tmp_path / "f.csr"))),
+    ):
+        line.ok(*words, **secret)

@@ -2,15 +2,26 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
+import pytest
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, ForkedLine
 
 
-def test_a_colleagues_certificate_is_not_overwritten(made: CommandLine, tmp_path: Path) -> None:
-    other = CommandLine(tmp_path / "colleague")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedLine]:
+    """After the user's own line; its lab runs until the module ends."""
+    line = ForkedLine(tmp_path_factory.mktemp("made") / "ws")
+    line.ok("rootca", "subca", "verify", "device", "--imei", IMEI)
+    yield line
+    line.end()
+
+
+def test_a_colleagues_certificate_is_not_overwritten(made: ForkedLine, tmp_path: Path) -> None:
+    other = ForkedLine(tmp_path / "colleague")
     other.ok("rootca", "subca")
     mine = made.workspace / "ca"
     hidden = made.workspace / "hidden"
@@ -31,7 +42,7 @@ def test_a_colleagues_certificate_is_not_overwritten(made: CommandLine, tmp_path
     made.ok("connect", "--imei", IMEI)
 
 
-def test_deleting_asks_says_what_stays_and_can_be_undone(made: CommandLine) -> None:
+def test_deleting_asks_says_what_stays_and_can_be_undone(made: ForkedLine) -> None:
     refused = made("device-delete", "--imei", IMEI)
     assert refused.returncode == 2
     assert "nothing was changed" in refused.stderr
@@ -47,7 +58,7 @@ def test_deleting_asks_says_what_stays_and_can_be_undone(made: CommandLine) -> N
     made.ok("verify", "connect", "--imei", IMEI)
 
 
-def test_renewed_revoked_and_let_in_again(made: CommandLine) -> None:
+def test_renewed_revoked_and_let_in_again(made: ForkedLine) -> None:
     one = ("--imei", "490154203237518")
     made.ok("device", *one, "--days", "20")
     soon = made("expiring")
@@ -68,7 +79,7 @@ def test_renewed_revoked_and_let_in_again(made: CommandLine) -> None:
     made.ok("device-delete", *one, "--yes", "device", *one, "connect", *one)
 
 
-def test_a_production_hub_wants_its_name_typed(made: CommandLine) -> None:
+def test_a_production_hub_wants_its_name_typed(made: ForkedLine) -> None:
     child = pexpect.spawn(
         str(INVOKE), ["device-delete", "--imei", "other", "--yes"], cwd=str(ROOT), encoding="utf-8", timeout=30,
         env={**made.environment, "THINGMINT_AZURE_PRODUCTION": "true"},
@@ -88,12 +99,12 @@ def test_a_production_hub_wants_its_name_typed(made: CommandLine) -> None:
         assert child.exitstatus == code
 
 
-def test_the_check_says_who_mends_what(bare: CommandLine) -> None:
-    bare.ok("rootca")
-    root = bare.workspace / "ca/rootca"
+def test_the_check_says_who_mends_what(forked: ForkedLine) -> None:
+    forked.ok("rootca")
+    root = forked.workspace / "ca/rootca"
     (root / "db/serial.txt").unlink()
     (root / "rootca.key").chmod(0o644)
-    broken = bare("ca-check")
+    broken = forked("ca-check")
     assert broken.returncode == 4
     rows = [line.split("\t") for line in broken.stdout.splitlines()]
     assert rows[0] == ["where", "what", "mended by", "cure"]
@@ -103,4 +114,4 @@ def test_the_check_says_who_mends_what(bare: CommandLine) -> None:
     }
     assert "mends 1 by itself, 1 need you" in broken.stderr
     (root / "rootca.key").chmod(0o600)
-    bare.ok("crl", "--ca", "rootca", "ca-check")
+    forked.ok("crl", "--ca", "rootca", "ca-check")

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 from thingmint import config
@@ -24,14 +24,22 @@ from thingmint.session import Session, make_session
 from thingmint.workflows import delegation
 
 Job = Callable[[Session], object]
-_PRELOAD = ["tests.pki.forks", "jinja2", "cryptography.hazmat.primitives.serialization", "sqlite3", "_strptime"]
+_PRELOAD = [
+    "tests.pki.forks", "jinja2", "cryptography.hazmat.primitives.serialization", "sqlite3", "_strptime",
+    "tests.lines", "invoke.main", "rich.table", "joserfc.jwe", "azure.identity", "azure.mgmt.iothub", "azure.iot.hub",
+    "azure.iot.device",
+]  # fmt: skip
+
+
+def context() -> ForkServerContext:
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(_PRELOAD)
+    return found
 
 
 def start(root: Path, job: "Job", **settings: str) -> ForkServerProcess:
     """Run `job`, a function of a module, in a session of its own in `root`; P-256 unless told otherwise."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    process = context.Process(target=_run, args=(root, job, {"pki_key": "ec:P-256"} | settings))
+    process = context().Process(target=_run, args=(root, job, {"pki_key": "ec:P-256"} | settings))
     process.start()
     return process
 

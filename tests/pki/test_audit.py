@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import pytest
 
 from tests.pki.test_authority import fingerprint, make_both
 from tests.pki.test_identity import make_device
+from thingmint import config
+from thingmint.console import Console
 from thingmint.errors import ToolError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
@@ -20,16 +23,24 @@ from thingmint.pki.bench import Bench
 from thingmint.pki.device import identity
 from thingmint.pki.signing import transaction
 from thingmint.pki.wish import Wish
-from thingmint.session import Session
+from thingmint.session import Session, make_session
 
 Break = Callable[[Path], object]
 
 
-@pytest.fixture
-def whole(session: Session) -> Session:
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    loaded = config.load({"THINGMINT_PKI_KEY": "ec:P-256"})
+    session = make_session(tmp_path_factory.mktemp("base") / "ws", loaded, Console(quiet=True))
     make_both(session)
     make_device(session, DeviceId.parse("one"))
     make_device(session, DeviceId.parse("two"))
+    return session.workspace.root
+
+
+@pytest.fixture
+def whole(session: Session, base: Path) -> Session:
+    shutil.copytree(base, session.workspace.root)
     return session
 
 

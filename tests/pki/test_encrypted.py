@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import MakeSession
 from tests.pki.test_authority import fingerprint, make_both, openssl
 from tests.pki.test_identity import make_device
+from thingmint import config
+from thingmint.console import Console
 from thingmint.errors import InputError, ThingmintError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.openssl import KEY_VARIABLE
@@ -24,7 +26,7 @@ from thingmint.pki.keys.access import KeyAccess
 from thingmint.pki.signer import Signer
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.wish import Wish
-from thingmint.session import Session
+from thingmint.session import Session, make_session
 
 PASSPHRASE = "örtlich 'betäubt' $HOME"
 ENCRYPTED = Wish(encrypt=True)
@@ -66,6 +68,24 @@ def encrypted(
         pki_passphrase="env:PASS",
         pki_openssl=str(recorder.program),
     )
+
+
+@pytest.fixture(scope="module")
+def locked_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two authorities with encrypted keys: each use of one costs 600,000 rounds, so they are made once."""
+    loaded = config.load({"THINGMINT_PKI_KEY": "ec:P-256", "THINGMINT_PKI_PASSPHRASE": "env:PASS"})
+    session = make_session(tmp_path_factory.mktemp("locked") / "ws", loaded, Console(quiet=True))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PASS", PASSPHRASE)
+        make_both(session, ENCRYPTED)
+    return session.workspace.root
+
+
+@pytest.fixture
+def both(encrypted: Session, locked_workspace: Path) -> Session:
+    """A copy of them."""
+    shutil.copytree(locked_workspace, encrypted.workspace.root)
+    return encrypted
 
 
 def again(session: Session, make_session_in: MakeSession) -> Session:
@@ -119,37 +139,35 @@ def test_everything_works_and_nothing_shows(
         assert not path.is_file() or "betäubt".encode() not in path.read_bytes()
 
 
-def test_the_key_opens_by_openssl_itself_and_by_no_other_passphrase(encrypted: Session) -> None:
-    root, _ = make_both(encrypted, ENCRYPTED)
+def test_the_key_opens_by_openssl_itself_and_by_no_other_passphrase(both: Session) -> None:
+    key = family.root(both.workspace).key
     for passphrase, code in ((PASSPHRASE, 0), ("something else", 1)):
-        line = ["openssl", "pkey", "-in", str(root.signer.key), "-passin", "env:P", "-noout"]
+        line = ["openssl", "pkey", "-in", str(key), "-passin", "env:P", "-noout"]
         environment = {**os.environ, "P": passphrase}
         assert subprocess.run(line, env=environment, check=False, capture_output=True).returncode == code
 
 
 def test_a_wrong_one_is_one_clear_error_before_openssl_is_started(
-    encrypted: Session, make_session_in: MakeSession, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    both: Session, make_session_in: MakeSession, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_both(encrypted, ENCRYPTED)
     recorder.forget()
-    before = fingerprint(encrypted.workspace.root)
+    before = fingerprint(both.workspace.root)
     monkeypatch.setenv("PASS_SUBCA", "wrong wrong")
     with pytest.raises(InputError) as caught:
-        make_device(again(encrypted, make_session_in))
+        make_device(again(both, make_session_in))
     assert caught.value.message == "the passphrase of ca/subca/subca.key is wrong."
     assert "PASS_SUBCA" in caught.value.render()
     assert "wrong wrong" not in caught.value.render()
     assert set(recorder.words()) <= {"version", "-"}
-    assert fingerprint(encrypted.workspace.root) == before
+    assert fingerprint(both.workspace.root) == before
 
 
 def test_nothing_is_asked_where_no_key_is_needed(
-    encrypted: Session, make_session_in: MakeSession, monkeypatch: pytest.MonkeyPatch
+    both: Session, make_session_in: MakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_both(encrypted, ENCRYPTED)
-    make_device(encrypted, ONE)
+    make_device(both, ONE)
     monkeypatch.delenv("PASS")
-    later = again(encrypted, make_session_in)
+    later = again(both, make_session_in)
     make_both(later)
     assert not make_device(later, ONE).new
     report = audit.audit(later.workspace)
@@ -244,19 +262,19 @@ def test_the_older_form_of_encrypted_keys_works_too(encrypted: Session) -> None:
     ],
 )
 def test_a_key_that_is_not_as_it_was_is_refused_and_nothing_changes(
-    encrypted: Session, make_session_in: MakeSession, harm: Harm, kind: type[ThingmintError], said: str
+    both: Session, make_session_in: MakeSession, harm: Harm, kind: type[ThingmintError], said: str
 ) -> None:
-    key = make_both(encrypted, ENCRYPTED)[1].signer.key
+    key = family.signer(both.workspace).key
     harm(key)
-    before = fingerprint(encrypted.workspace.root)
+    before = fingerprint(both.workspace.root)
     with pytest.raises(kind, match=said):
-        make_device(again(encrypted, make_session_in))
-    assert fingerprint(encrypted.workspace.root) == before
+        make_device(again(both, make_session_in))
+    assert fingerprint(both.workspace.root) == before
 
 
-def test_the_audit_sees_a_loose_mode_without_the_passphrase(encrypted: Session) -> None:
-    make_both(encrypted, ENCRYPTED)[1].signer.key.chmod(0o640)
-    assert [one.what for one in audit.audit(encrypted.workspace).findings] == ["others may read it (mode 640)"]
+def test_the_audit_sees_a_loose_mode_without_the_passphrase(both: Session) -> None:
+    family.signer(both.workspace).key.chmod(0o640)
+    assert [one.what for one in audit.audit(both.workspace).findings] == ["others may read it (mode 640)"]
 
 
 def test_dry_asks_nothing_writes_nothing_and_shows_the_lines(
