@@ -12,6 +12,7 @@ from tests.pki.test_identity import make_device
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
+from thingmint.pki.audit import audit
 from thingmint.pki.authority import family
 from thingmint.pki.device import renewal
 from thingmint.pki.device.identity import Identity
@@ -90,6 +91,18 @@ def test_a_lost_key_is_cured_by_renewing(session: Session) -> None:
     renew(session)
     assert not make_device(session, ID).new
     require_whole(session, devices=["victim"])
+
+
+def test_what_a_killed_run_had_begun_to_write_is_swept(session: Session) -> None:
+    make_both(session)
+    make_device(session, ID)
+    leftovers = [session.workspace.devices / folder / ".victim.key.4711.tmp" for folder in ("renewing", "retired")]
+    for path in leftovers:
+        path.parent.mkdir()
+        path.touch()
+    assert audit.audit(session.workspace).findings == ()
+    renew(session)
+    assert not any(path.exists() for path in leftovers)
 
 
 def test_nothing_to_renew_is_said(session: Session) -> None:

@@ -31,6 +31,9 @@ def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identit
     if bench.session.dry:
         return Identity(device, own, None, new=True)
     _swap(workspace, own, new)
+    for folder in (new.key.parent, workspace.devices / "retired"):
+        for leftover in folder.glob(f".{device}.*.tmp"):
+            leftover.unlink()  # what a killed run had begun to write
     certificate = inspect.read_certificate(own.certificate)
     identity.write_companions(workspace, signer, own, device, certificate)
     return Identity(device, own, certificate, new=True)
@@ -74,8 +77,6 @@ def _swap(workspace: Workspace, own: DeviceFiles, new: DeviceFiles) -> None:
     serial = inspect.read_certificate(own.certificate).serial
     retired = workspace.devices / "retired"
     workspace.make_directory(retired)
-    for leftover in retired.glob(f".{own.key.stem}.*.tmp"):
-        leftover.unlink()  # a copy that a killed run had not finished
     for fresh, current in ((new.key, own.key), (new.csr, own.csr), (new.certificate, own.certificate)):
         if not fresh.exists():
             continue  # an interrupted run moved it already
