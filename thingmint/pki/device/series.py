@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from thingmint import files
 from thingmint.errors import CheckError, ToolError
@@ -295,13 +295,26 @@ def _workers() -> Iterator[ProcessPoolExecutor]:
     # Spawned on every system: a fork of a process with threads may hang, and the SDKs have threads.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(_WORKERS, context, initializer=_begin_work) as pool:
+        with _Workers(_WORKERS, context, initializer=_begin_work) as pool:
             yield pool
     except BrokenProcessPool:
         raise ToolError(
             "a worker process of the series ended unexpectedly.",
             things_to_try=["run the same line again: it goes on where it was", "is the machine out of memory?"],
         ) from None
+
+
+class _Workers(ProcessPoolExecutor):
+    """Each is started by a `submit`, with Ctrl-C held back: one that came before `_begin_work` would show a traceback."""
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            return super().submit(fn, *args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_work() -> None:
