@@ -233,7 +233,14 @@ def test_a_manufacturers_devices_connect_on_both_sides(team: Team, tmp_path: Pat
     assert digest in signed.stderr
     chain = owner.workspace / "ca/factory-a/factory-a.chain.pem"
     assert f"next: send back {chain}" in signed.stderr
+    child = pexpect.spawn(str(INVOKE), ["ca-import", "--from", str(chain)], cwd=str(ROOT), encoding="utf-8", timeout=30,
+                          env=factory.environment)  # fmt: skip
+    child.expect_exact("install these? [y/N]")
+    child.sendline("")
+    child.expect_exact("nothing was installed")
+    child.close()
     taken = factory.ok("ca-import", "--from", str(chain))
+    assert "compare the thumbprints" in taken.stderr
     assert all(one in taken.stderr for one in thumbprints(owner, "factory-a", "rootca"))
     factory.ok("verify", "--ca", "factory-a", "device", "--imei", "m1", "--ca", "factory-a", "connect", "--imei", "m1")
     factory.ok("ca-check")
