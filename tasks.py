@@ -156,7 +156,7 @@ def verify(session: "Session", ca: str | None = None, name: str | None = None, r
 @verb(
     iterable=("recipient",),
     to="the file to make, e.g. team.bundle",
-    recipient="a certificate (PEM) whose key opens it, instead of a passphrase; may be repeated",
+    recipient="CERT, a certificate (PEM) whose key opens it, instead of a passphrase; may be repeated",
     with_root_key="put the root key in, too",
 )
 def ca_export(
@@ -171,12 +171,13 @@ def ca_export(
 @verb(
     from_="a bundle, or the certificate chain that answers a CSR of this workspace",
     key="your private key, where the bundle is sealed for recipients",
+    yes="do not ask whether the thumbprints are right",
 )
-def ca_import(session: "Session", from_: str | None = None, key: str | None = None) -> None:
+def ca_import(session: "Session", from_: str | None = None, key: str | None = None, yes: bool = False) -> None:
     """Open a bundle of authorities, or take a signed chain, into this workspace."""
     from thingmint.workflows import team
 
-    team.ca_import(session, source=from_, key=key)
+    team.ca_import(session, source=from_, key=key, yes=yes)
 
 
 @verb(
@@ -202,7 +203,7 @@ def device(
     if imei_file is not None:
         from thingmint.workflows import options, series
 
-        options.require_alone("--imei-file", "it makes new devices, many of them", imei=imei, renew=renew)
+        options.require_alone("--imei-file", "--imei-file makes new devices", imei=imei, renew=renew)
         series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=not no_register)
         return
     from thingmint.workflows import devices

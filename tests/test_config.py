@@ -155,6 +155,18 @@ def test_a_wrong_environment_variable_is_named(variable: str, value: str, said: 
     assert said in caught.value.render()
 
 
+def test_only_a_near_name_is_suggested() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load({"THINGMINT_PKI_FOO": "x"})
+    assert caught.value.things_to_try == ("unset THINGMINT_PKI_FOO",)
+
+
+def test_the_file_is_not_blamed_for_a_variable() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load({"THINGMINT_PKI_DAYS": "many", "THINGMINT_TARGET": "aws"})
+    assert caught.value.message == "the environment (THINGMINT_TARGET, THINGMINT_PKI_DAYS) is invalid."
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(

@@ -64,7 +64,7 @@ def test_every_setting_is_documented() -> None:
 
 def masked(text: str) -> list[str]:
     """A transcript without what differs from run to run: times, dates, the temperature, the place of the workspace."""
-    text = re.sub(r"\S*lab/rehearsals/\S+", "REHEARSAL", text)
+    text = re.sub(r"(?<= )/\S*lab/rehearsals/\S+", "REHEARSAL", text)
     text = re.sub(r"\{\"temperature\".*?\}", "TELEMETRY", text)
     text = re.sub(r" +\d+\.\d+ s", " SECONDS", text)
     text = re.sub(r"20\d\d-\d\d-\d\d", "DATE", text)

@@ -93,6 +93,7 @@ def test_a_bad_lines_text_is_short_and_printable(tmp_path: Path) -> None:
         (f"{ONE},Bern\n{TWO},Basel\n", "several columns, and none is named"),
         (f"{ONE}\n".encode("utf-16"), "UTF-16"),
         (f"{ONE}\n".encode("utf-16-be"), "UTF-16"),
+        (b"\x7fELF\x02\x01\x01\x00\x00\n", "is not text"),
         (b"PK\x03\x04\x14\x00\x06\x00\n", "Excel workbook"),
         ("no id: at all\n" * 2000, "is no list of ids"),
     ],

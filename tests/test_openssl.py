@@ -185,5 +185,19 @@ def test_the_file_that_openssl_may_not_open_is_found(stderr: str, path: str) -> 
     assert openssl.refused_path(stderr) == path
 
 
+@pytest.mark.parametrize(
+    ("stderr", "cure"),
+    [
+        ('Can\'t open "fa.cnf" for reading, No such file or directory', "invoke subca --name fa"),
+        ('req: Error on line 1 of config file "rootca.cnf"', "invoke rootca"),
+        ("Using configuration from subca.cnf\nvariable lookup failed for ca::default_ca", "invoke subca"),
+    ],
+)
+def test_a_damaged_cnf_is_cured_by_the_task_of_its_own_authority(stderr: str, cure: str) -> None:
+    found = openssl.explain(stderr)
+    assert found
+    assert found.things_to_try == (f"make it anew: {cure}",)
+
+
 def test_unknown_words_are_left_alone() -> None:
     assert openssl.explain("something new") is None

@@ -172,10 +172,11 @@ def _override(values: dict[str, Any], environment: Mapping[str, str], file: Path
         if path is None:
             import difflib
 
-            near = difflib.get_close_matches(variable, [*known, *_NOT_SETTINGS], n=1)
+            names = [name.removeprefix(_PREFIX) for name in (*known, *_NOT_SETTINGS)]
+            near = difflib.get_close_matches(variable.removeprefix(_PREFIX), names, n=1, cutoff=0.75)
             raise ConfigError(
                 f"the environment variable {variable} names no setting.",
-                things_to_try=[*(f"did you mean {name}?" for name in near), f"unset {variable}"],
+                things_to_try=[*(f"did you mean {_PREFIX}{name}?" for name in near), f"unset {variable}"],
             )
         parent = values
         for key in path[:-1]:
@@ -212,11 +213,13 @@ def _expand_names(values: dict[str, Any]) -> None:
 
 def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str], *, released: str) -> ConfigError:
     lines = []
-    cures: dict[str, None] = {}  # ordered, each once
+    variables: dict[str, None] = {}  # ordered, each once
+    cures: dict[str, None] = {}
     for problem in error.errors():
         path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
         where = f"{overrides[path]} (environment)" if path in overrides else path
         given, kind = problem["input"], problem["type"]
+        variables |= {overrides.get(path, ""): None}
         if kind == "missing":
             lines.append(f"{where}: is missing")
             cures[f"add `{path.rpartition('.')[2]}:`; config/{released} as released shows every key"] = None
@@ -233,7 +236,8 @@ def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str], *
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{where}: {message}" if repr(given) in message else f"{where}: {message}; found {given!r}")
             cures[f"mend {where}"] = None
-    return ConfigError(f"{file} is invalid.", detail="\n".join(lines), things_to_try=cures)
+    at_fault = str(file) if "" in variables else f"the environment ({', '.join(variables)})"
+    return ConfigError(f"{at_fault} is invalid.", detail="\n".join(lines), things_to_try=cures)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -145,6 +145,11 @@ class Console:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
 
+    @property
+    def has_terminal(self) -> bool:
+        """Whether there is somebody to ask."""
+        return sys.stderr is not None and sys.stdin is not None and sys.stdin.isatty()
+
     def ask(self, question: str) -> str:
         """One line from the terminal; an empty answer where there is none to ask."""
         _write(question, sys.stderr, end=" ")

@@ -134,12 +134,20 @@ def _refused(path: Path) -> ToolError:
     if found.st_uid == me:
         mode = "u+rwx" if path.is_dir() else "u+rw"
         cures = [f"chmod {mode} {shlex.quote(str(path))}"]
+    elif not _in_workspace(path.absolute()):
+        cures = [f"name a place that {_user(me)} may use, or ask {_user(found.st_uid)} for this one"]
     else:
         cures = [
             f"give it to {_user(me)}: sudo chown -R {_user(me)} {shlex.quote(str(path))}",
             "if `sudo invoke` made it: do the same for all of ca/, devices/ and lab/, and run invoke without sudo",
         ]
     return ToolError(f"{what}, and {_user(me)} may not read or write it.", things_to_try=cures)
+
+
+def _in_workspace(path: Path) -> bool:
+    """Whether it is a workspace's ca/, devices/ or lab/, or in one: `sudo chown -R` of anything else could be a disaster."""
+    state = (one for one in (path, *path.parents) if one.name in {"ca", "devices", "lab"})
+    return any(os.access(one.parent / "ca", os.F_OK) for one in state)
 
 
 def _user(uid: int) -> str:

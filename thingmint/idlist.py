@@ -26,6 +26,8 @@ _HEADINGS = ("imei", "deviceid", "device_id", "id")
 _SEPARATORS = ",;\t"
 # 3.50458E+14, or with the decimal comma of half of Europe
 _SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]+")
+# Its byte order mark, or text with every other byte zero
+_UTF_16 = re.compile(r"\udcff\udcfe|\udcfe\udcff|(?:[ -~]\0){2}|(?:\0[ -~]){2}")
 _AS_UTF8 = "save it as UTF-8 (Excel: 'CSV UTF-8'; Notepad: encoding UTF-8)"
 
 
@@ -146,11 +148,13 @@ def _read(lines: Iterator[tuple[int, str]], name: str) -> IdList:
 def _require_text(first: str, name: str) -> None:
     if first.startswith("PK\x03\x04"):
         raise InputError(f"{name} is an Excel workbook, not text.", things_to_try=[_AS_UTF8])
-    if "\0" in first or first.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+    if _UTF_16.match(first):
         raise InputError(
             f"{name} was saved as Unicode by Excel, Notepad or PowerShell, which is UTF-16 and not UTF-8.",
             things_to_try=[_AS_UTF8, "PowerShell: … | Out-File -Encoding utf8 FILE"],
         )
+    if "\0" in first:
+        raise InputError(f"{name} is not text.", things_to_try=["give one id a line, or CSV with a column named imei"])
 
 
 def _layout(start: Sequence[str], name: str) -> _Layout:

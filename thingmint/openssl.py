@@ -253,8 +253,11 @@ _EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (
         Explanation("the CSR's subject lacks a field that the authority's policy demands", ("give it a CN",)),
     ),
     (
-        r'Can\'t open "[^"]*\.cnf"|on line \d+ of config file|variable lookup failed',
-        Explanation("the authority's cnf file is missing or damaged", ("move it away, then: invoke rootca subca",)),
+        r"certs is not a directory|certs: No such file or directory",
+        Explanation(
+            "the authority's folder certs/ is missing",
+            ("bring it back from a backup", "or make it anew (mkdir) and see what was in it: invoke ca-check"),
+        ),
     ),
 )
 
@@ -273,4 +276,14 @@ def explain(stderr: str) -> Explanation | None:
     for pattern, explanation in _EXPLANATIONS:
         if re.search(pattern, stderr):
             return explanation
+    if re.search(r'Can\'t open "[^"]*\.cnf"|on line \d+ of config file|variable lookup failed', stderr):
+        return _damaged_cnf(stderr)
     return None
+
+
+def _damaged_cnf(stderr: str) -> Explanation:
+    """Missing or damaged: the task that makes an authority renders its cnf anew, and keeps a damaged one beside it."""
+    found = re.search(r"([a-z0-9-]+)\.cnf", stderr)
+    name = found[1] if found else "NAME"
+    task = {"rootca": "rootca", "subca": "subca"}.get(name, f"subca --name {name}")
+    return Explanation("the authority's cnf file is missing or damaged", (f"make it anew: invoke {task}",))

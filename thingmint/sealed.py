@@ -115,6 +115,11 @@ def seal_for_recipients(data: bytes, certificates: Sequence[bytes]) -> bytes:
     return _seal(data, {}, list(recipients.values()))
 
 
+def require_recipient(pem: bytes) -> None:
+    """Raises InputError where nothing can be sealed for this certificate."""
+    _recipient(pem)
+
+
 def describe(sealed: bytes) -> Sealed:
     """Who can open it. Raises InputError if it is no bundle, CheckError if it is damaged."""
     bundle, protected = _parse(sealed)

@@ -113,6 +113,8 @@ def test_export_refuses_to_overwrite_and_says_what_is_wrong(team: Team, tmp_path
     assert "no file was named" in owner("ca-export").stderr
     assert "there is no folder" in owner("ca-export", "--to", str(tmp_path / "no/where")).stderr
     assert "cannot be read" in owner("ca-export", "--to", other, "--recipient", "no.pem").stderr
+    unfit = owner("ca-export", "--to", other, "--recipient", str(ROOT / "README.md")).stderr
+    assert f"--recipient {ROOT / 'README.md'}: a recipient's certificate cannot be read" in unfit
     assert "fewer than 8" in owner("ca-export", "--to", other, **SEALED | {"SECRET": "short"}).stderr
     next((owner.workspace / "ca/subca/certs").iterdir()).unlink()
     broken = owner("ca-export", "--to", other, **SEALED)
@@ -166,11 +168,33 @@ def test_a_mistyped_passphrase_is_asked_for_again_at_most_twice(team: Team, tmp_
             child.expect_exact("passphrase of team.bundle: ")
             child.waitnoecho(10)
             child.sendline(text)
+        if not code:
+            child.expect_exact("install these? [y/N]")
+            child.sendline("y")
         shown = child.read()
         child.close()
         assert child.exitstatus == code
         assert PASSPHRASE not in shown
         assert "Traceback" not in shown
+
+
+def test_a_terminal_is_asked_before_anything_is_installed(team: Team, tmp_path: Path) -> None:
+    bundle, colleague = str(tmp_path / "team.bundle"), team["colleague"]
+    team["owner"].ok("ca-export", "--to", bundle, **SEALED)
+    for more, answers, code in (
+        ((), ["n"], 2),
+        (("--yes",), [], 0),
+        ((), [], 0),
+    ):  # at last there is nothing to install
+        child = pexpect.spawn(str(INVOKE), ["ca-import", "--from", bundle, *more], cwd=str(ROOT), encoding="utf-8",
+                              timeout=30, env={**colleague.environment, **SEALED})  # fmt: skip
+        for answer in answers:
+            child.expect_exact("install these? [y/N]")
+            child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code
+        assert (colleague.workspace / "ca/subca").exists() is (code == 0)
 
 
 def test_an_encrypted_ca_key_stays_encrypted_on_the_way(team: Team, tmp_path: Path) -> None:
@@ -217,7 +241,14 @@ def test_a_manufacturers_devices_connect_on_both_sides(team: Team, tmp_path: Pat
     assert digest in signed.stderr
     chain = owner.workspace / "ca/factory-a/factory-a.chain.pem"
     assert f"next: send back {chain}" in signed.stderr
+    child = pexpect.spawn(str(INVOKE), ["ca-import", "--from", str(chain)], cwd=str(ROOT), encoding="utf-8", timeout=30,
+                          env=factory.environment)  # fmt: skip
+    child.expect_exact("install these? [y/N]")
+    child.sendline("")
+    child.expect_exact("nothing was installed")
+    child.close()
     taken = factory.ok("ca-import", "--from", str(chain))
+    assert "compare the thumbprints" in taken.stderr
     assert all(one in taken.stderr for one in thumbprints(owner, "factory-a", "rootca"))
     factory.ok("verify", "--ca", "factory-a", "device", "--imei", "m1", "--ca", "factory-a", "connect", "--imei", "m1")
     factory.ok("ca-check")

@@ -102,6 +102,17 @@ def test_the_root_key_goes_along_only_when_told(session: Session) -> None:
     assert collect(session).shares[0].key is None
 
 
+def test_a_root_key_that_is_asked_for_and_cannot_go_along_is_an_error(session: Session) -> None:
+    make_both(session)
+    root = family.root(session.workspace)
+    root.key.unlink()
+    with pytest.raises(InputError, match=r"rootca\.key, which is not there"):
+        collect(session, with_root_key=True)
+    root.uri.write_text("pkcs11:token=acme;object=rootca\n")
+    with pytest.raises(InputError, match="a token gives none away"):
+        collect(session, with_root_key=True)
+
+
 def test_rows_of_the_ledger_go_along(session: Session) -> None:
     make_both(session)
     make_device(session, DeviceId.parse("early"))

@@ -272,6 +272,15 @@ def test_a_key_that_is_not_as_it_was_is_refused_and_nothing_changes(
     assert fingerprint(both.workspace.root) == before
 
 
+def test_of_a_key_that_is_elsewhere_nobody_can_say_that_it_is_encrypted(both: Session) -> None:
+    root = family.root(both.workspace)
+    root.key.rename(root.key.with_suffix(".offline"))
+    with bench.locked(both) as locked, pytest.raises(InputError, match="cannot be told whether it is encrypted"):
+        authority.make_root(locked, ENCRYPTED)
+    with bench.locked(both) as locked:
+        assert not authority.make_root(locked, Wish()).new
+
+
 def test_the_audit_sees_a_loose_mode_without_the_passphrase(both: Session) -> None:
     family.signer(both.workspace).key.chmod(0o640)
     assert [one.what for one in audit.audit(both.workspace).findings] == ["others may read it (mode 640)"]

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from tests.conftest import MakeSession
 from tests.pki.test_authority import fingerprint, make_both, openssl
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, InputError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.authority import family, proof
@@ -119,8 +121,33 @@ def test_a_lost_key_is_an_error_and_never_a_new_identity(ready: Session) -> None
 def test_a_swapped_key_is_found(ready: Session) -> None:
     one, two = make_device(ready, DeviceId.parse("one")).files, make_device(ready, DeviceId.parse("two")).files
     one.key.write_bytes(two.key.read_bytes())
-    with pytest.raises(InputError, match="public keys differ"):
+    with pytest.raises(InputError, match="public keys differ") as caught:
         make_device(ready, DeviceId.parse("one"))
+    assert "--renew" in caught.value.things_to_try[1]
+    one.certificate.write_bytes(two.certificate.read_bytes())
+    with pytest.raises(InputError, match="is for 'two'") as caught:
+        make_device(ready, DeviceId.parse("one"))
+    assert caught.value.things_to_try
+
+
+def test_an_encrypted_key_of_a_device_is_named_and_its_cure_cures(ready: Session) -> None:
+    own = make_device(ready).files
+    fresh = own.key.with_name(f"{own.key.name}.new")
+    openssl("pkey", "-aes256", "-passout", "pass:1234", "-in", str(own.key), "-out", str(fresh))
+    fresh.replace(own.key)
+    with pytest.raises(ToolError, match="is encrypted") as caught:
+        make_device(ready)
+    line = caught.value.things_to_try[0].removeprefix("decrypt it: ").partition(",")[0]
+    subprocess.run([*shlex.split(line), "-passin", "pass:1234"], check=True)
+    fresh.replace(own.key)
+    assert not make_device(ready).new
+
+
+def test_a_missing_folder_of_certificates_is_named_with_a_cure(ready: Session) -> None:
+    shutil.rmtree(family.signer(ready.workspace).certs)
+    with pytest.raises(ToolError, match="folder certs/ is missing") as caught:
+        make_device(ready)
+    assert "invoke ca-check" in caught.value.things_to_try[1]
 
 
 def test_keys_that_others_may_read_are_not_used(ready: Session) -> None:

@@ -94,7 +94,6 @@ def pending_snapshot(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (roots("."), "ws"),
         (roots("ca"), "ca"),
         (roots("devices"), "devices"),
         (roots("ca/.ca.lock"), ".ca.lock"),
@@ -124,6 +123,18 @@ def test_the_error_names_path_and_owner_and_its_cure_cures(
     cure = next(line for line in said.splitlines() if "chown -R" in line or "chmod" in line)
     subprocess.run(shlex.split(re.sub(r".*?(?=chown|chmod)", "", cure, count=1)), check=True)
     assert run_as_user(workspace, make_both_devices, tmp_path) == (0, "")
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_nobody_is_told_to_take_over_a_folder_that_is_no_workspaces_own(
+    workspace: Path, tmp_path: Path, name: str
+) -> None:
+    roots(name)(workspace)
+    code, said = run_as_user(workspace, make_both_devices, tmp_path)
+    assert code == 2
+    assert "belongs to root" in said
+    assert "chown" not in said
+    assert "name another folder in THINGMINT_WORKSPACE" in said
 
 
 def make_both_devices(session: Session) -> None:

@@ -69,7 +69,7 @@ def locked(session: "Session") -> Iterator[Bench]:
             # openssl exits 0 on a full disk: what is seen then is an empty file, and the cause has to be told.
             left = files.nearly_full(session.workspace.ca)
             if left:
-                error.things_to_try = (f"{left}: free some, then run this again", *error.things_to_try)
+                error.things_to_try = (f"{left}: free some, then run this again",)  # what else is wrong shows then
             raise
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from thingmint import files
 from thingmint.errors import InputError, ToolError, explain_os_error
+from thingmint.shell import quote
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -166,15 +167,19 @@ def read_key(path: Path) -> "CertificateIssuerPrivateKeyTypes":
 
     try:
         return load_pem_private_key(path.read_bytes(), password=None)  # type: ignore[return-value] # not X25519, DH
+    except TypeError:  # "password was not given"
+        raise ToolError(
+            f"{path} is encrypted; an authority's key may be, a device's not.",
+            things_to_try=[
+                f"decrypt it: {quote(['openssl', 'pkey', '-in', str(path), '-out', f'{path}.new'])}, then give that its name"
+            ],
+        ) from None
     except PermissionError as error:
         raise explain_os_error(error) from None
     except OSError as error:
         raise ToolError(f"the private key {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError):  # the library's own text is left out: it may quote the file
-        raise ToolError(
-            f"{path} holds no readable private key.",
-            things_to_try=["restore it from a backup", "an encrypted key has to be decrypted first"],
-        ) from None
+    except ValueError:  # the library's own text is left out: it may quote the file
+        raise ToolError(f"{path} holds no readable private key.", things_to_try=["restore it from a backup"]) from None
 
 
 def is_encrypted(pem: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Asking before what cannot be undone; on a production hub, wanting its name typed."""
+"""Asking before what cannot be undone, or rests on a comparison; on a production hub, wanting its name typed."""
 
 from thingmint.errors import InputError
 from thingmint.session import Session
@@ -20,3 +20,17 @@ def ask(session: Session, deed: str, *, yes: bool) -> None:
     if yes or session.console.ask(f"{deed}? [y/N]").lower() in {"y", "yes"}:
         return
     raise InputError("nothing was changed.", things_to_try=["answer y, or add --yes"])
+
+
+def ask_to_install(session: Session, *, yes: bool) -> None:
+    """Whoever sits at a terminal answers for the thumbprints that were shown; elsewhere they are told to. Raises InputError."""
+    if session.dry or yes:
+        return
+    if not session.console.has_terminal:
+        session.console.say("  compare the thumbprints with those of whoever made it")
+        return
+    if session.console.ask("are these their thumbprints: install these? [y/N]").lower() not in {"y", "yes"}:
+        raise InputError(
+            "nothing was installed.",
+            things_to_try=["compare the thumbprints with those of whoever made it, then answer y, or add --yes"],
+        )

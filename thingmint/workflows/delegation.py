@@ -9,7 +9,7 @@ from thingmint.pki import bench, inspect
 from thingmint.pki.authority import delegation, family
 from thingmint.pki.authority.authority import Made
 from thingmint.session import Session
-from thingmint.workflows import options, targets
+from thingmint.workflows import consent, options, targets
 
 
 def ask(
@@ -75,7 +75,7 @@ def sign(
     return made
 
 
-def install(session: Session, pem: bytes, *, where: str) -> None:
+def install(session: Session, pem: bytes, *, where: str, yes: bool = False) -> None:
     """Take the chain that answers a CSR of this workspace."""
     if b"PRIVATE KEY-----" in pem:
         raise InputError(
@@ -86,6 +86,9 @@ def install(session: Session, pem: bytes, *, where: str) -> None:
     session.console.say(f"{where}:")
     for one in chain:
         session.console.say(f"  {one.common_name!r}  until {one.not_after:%Y-%m-%d}  thumbprint {one.thumbprint}")
+    here = [one.certificate for one in family.everybody(session.workspace) if one.certificate.exists()]
+    if chain[0].pem not in [inspect.read_certificate(path).pem for path in here]:
+        consent.ask_to_install(session, yes=yes)
     with bench.locked(session) as locked:
         taken = delegation.take(locked, chain, where)
     would = "would be " if session.dry else ""

@@ -43,7 +43,7 @@ def devices(
     hub = None
     if not register:
         targets.announce(session)
-    elif not targets.dry(session, f"register {len(found.ids)} devices as {X509_CA}"):
+    elif not targets.dry(session, f"register as {X509_CA}: {len(found.ids)} device(s)"):
         hub = targets.open_hub(session)
     _tell_list(session, found)
     if session.dry:
@@ -159,13 +159,13 @@ class _Run:
 
 def _tell_list(session: Session, found: IdList) -> None:
     column = f", column {found.heading!r}" if found.heading else ""
-    session.console.say(f"{len(found.ids)} devices to make{column}")
+    session.console.say(f"devices to make: {len(found.ids)}{column}")
     if found.repeated:
         session.console.say(f"  {found.repeated} line(s) repeat an id: it is made once")
     doubts = [(one, doubt) for one in found.ids if (doubt := one.imei_doubt())]
     if doubts:
         session.console.warn(
-            f"{len(doubts)} ids are no IMEI, the first one {doubts[0][0]} ({doubts[0][1]}); they are used as they are."
+            f"ids that are no IMEI: {len(doubts)}, the first one {doubts[0][0]} ({doubts[0][1]}); used as they are."
         )
     if found.bad:
         session.console.warn(

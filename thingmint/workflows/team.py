@@ -11,7 +11,7 @@ from thingmint.pki.bundle import bundle, joining, vetting
 from thingmint.pki.bundle.bundle import Bundle, Share
 from thingmint.pki.bundle.joining import Step
 from thingmint.session import Session
-from thingmint.workflows import delegation, options, targets
+from thingmint.workflows import consent, delegation, options, targets
 
 _LARGEST_FILE = 129 * 2**20  # a little more than any bundle
 
@@ -22,7 +22,7 @@ def ca_export(
     """Seal every authority for a passphrase, or for the recipients' certificates, into a new file."""
     targets.announce(session)
     target = options.new_file(to, "--to", "team.bundle")
-    certificates = [options.content(path, "--recipient") for path in recipient]
+    certificates = [_recipient(path) for path in recipient]
     with bench.locked(session) as locked:
         found = bundle.collect(locked, with_root_key=with_root_key)
     if session.dry:
@@ -48,6 +48,15 @@ def ca_export(
     return target
 
 
+def _recipient(path: str) -> bytes:
+    pem = options.content(path, "--recipient")
+    try:
+        sealed.require_recipient(pem)
+    except InputError as error:
+        raise InputError(f"--recipient {path}: {error.message}", things_to_try=error.things_to_try) from None
+    return pem
+
+
 def _require_something_whole(session: Session, found: Bundle) -> None:
     if not found.shares:
         raise InputError(
@@ -71,14 +80,14 @@ def _say_what_stays(session: Session, found: Bundle, *, with_root_key: bool) -> 
         session.console.warn("the root key is inside: who opens the bundle can make authorities that the hub trusts.")
 
 
-def ca_import(session: Session, *, source: str | None, key: str | None = None) -> None:
-    """Open a bundle, show it, prove it, then join it; or take a certificate chain that answers a CSR of ours."""
+def ca_import(session: Session, *, source: str | None, key: str | None = None, yes: bool = False) -> None:
+    """Open a bundle, show it, prove it, ask, then join it; or take a certificate chain that answers a CSR of ours."""
     targets.announce(session)
     if source is None:
         raise InputError("no file was named.", things_to_try=["e.g. invoke ca-import --from team.bundle"])
     content = options.content(source, "--from", most=_LARGEST_FILE)
     if b"-----BEGIN " in content[:4096]:
-        delegation.install(session, content, where=Path(source).name)
+        delegation.install(session, content, where=Path(source).name, yes=yes)
         return
     found = bundle.unpack(_opened(session, content, Path(source).name, key))
     session.console.say(f"{Path(source).name}, made on {found.made:%Y-%m-%d %H:%M} UTC:")
@@ -89,6 +98,10 @@ def ca_import(session: Session, *, source: str | None, key: str | None = None) -
     if broken:
         raise bundle.refused("what is inside does not hold together", detail=_some(broken))
     with bench.locked(session) as locked:
+        news = any(step.changes for step in joining.plan(locked, found))
+    if news:
+        consent.ask_to_install(session, yes=yes)
+    with bench.locked(session) as locked:  # nobody is locked out while the question waits; so it is planned again
         steps = joining.plan(locked, found)
         if not session.dry:
             joining.carry_out(locked, steps)

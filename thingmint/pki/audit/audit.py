@@ -57,7 +57,9 @@ def audit(workspace: Workspace) -> Report:
     for path in devices:
         findings += _device(workspace, path, known)
     # A staged *.new is nothing yet: the next renewal makes it anew.
-    begun = [path for path in (workspace.devices / "renewing").glob("*") if path.suffix != ".new" and path.name[0] != "."]
+    begun = [
+        path for path in (workspace.devices / "renewing").glob("*") if path.suffix != ".new" and path.name[0] != "."
+    ]
     for name in sorted({path.stem for path in begun}):
         cure = f"invoke device --imei {name} finishes it"
         findings.append(Finding(workspace.devices / "renewing" / name, "a renewal was cut off", cure))

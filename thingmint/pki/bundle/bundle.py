@@ -94,14 +94,30 @@ class _Manifest(_Strict):
 def collect(bench: Bench, *, with_root_key: bool) -> Bundle:
     """Every authority that has a certificate, as it stands after a recovery; never a device's key.
 
-    Raises InputError where a key may be read by others: it would be shared as if nobody had.
+    Raises InputError where a key may be read by others: it would be shared as if nobody had; and where the root's is
+    asked for and not here: a backup without it would be found out when it is needed.
     """
     shares = []
     for signer in family.everybody(bench.workspace):
         if signer.certificate.exists():
             transaction.recover(bench, signer)
             shares.append(_share(signer, with_root_key=with_root_key))
+    if with_root_key and shares and not any(share.is_root and share.key for share in shares):
+        raise _no_root_key(family.root(bench.workspace))
     return Bundle(datetime.now(UTC).replace(microsecond=0), tuple(shares))
+
+
+def _no_root_key(root: Signer) -> InputError:
+    leave_out = "leave --with-root-key out"
+    if root.token:
+        return InputError(
+            f"--with-root-key cannot put in the root key, since it is {root.token}: a token gives none away.",
+            things_to_try=[leave_out, "its backup is a second token: see the maker's own tools"],
+        )
+    return InputError(
+        f"--with-root-key asks for {root.key}, which is not there.",
+        things_to_try=["bring it back from where it is kept offline, then run this again", leave_out],
+    )
 
 
 def _share(signer: Signer, *, with_root_key: bool) -> Share:

@@ -110,9 +110,10 @@ def _is_news(signer: Signer, row: Row, known: Mapping[str, Row]) -> bool:
 
 
 def _require_no_conflict(bench: Bench, share: Share, signer: Signer) -> None:
+    folder = bench.workspace.ca if share.is_root else signer.folder  # what another root signed would be refused next
     ways_out = [
         "import it into a workspace of its own: THINGMINT_WORKSPACE=/another/folder",
-        f"or move {signer.folder} away, if it is not needed; its devices are of no use without it",
+        f"or move {folder} away, if it is not needed; its devices are of no use without it",
     ]
     theirs = share.certificate
     if not signer.certificate.exists():

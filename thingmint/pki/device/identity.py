@@ -226,13 +226,19 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
     if own.key.exists():
         inspect.require_private(own.key)
     if certificate.common_name != device.text:
-        raise InputError(f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.")
+        raise InputError(
+            f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.",
+            things_to_try=["give it its own name back", f"bring back the certificate of {device} from a backup"],
+        )
     if not renewable and inspect.read_key_digest(own.key) != certificate.public_key:
+        swapping = (workspace.devices / "renewing" / own.certificate.name).exists()
         raise InputError(
             f"{own.key} does not belong to {own.certificate}: their public keys differ.",
-            things_to_try=[
-                f"finish a renewal that was cut off: invoke device --imei {device}",
+            things_to_try=[f"finish the renewal that was cut off: invoke device --imei {device}"]
+            if swapping
+            else [
                 "bring back the key that the certificate was issued for",
+                f"or make a new pair: invoke device --imei {device} --renew",
             ],
         )
     if not certificate.issued_by(inspect.read_certificate(signer.certificate)):

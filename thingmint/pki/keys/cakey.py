@@ -56,6 +56,11 @@ def require_agreement(signer: Signer, wish: Wish) -> None:
                 "copies of the old one stay as readable as they were: backups, snapshots, other workspaces",
             ],
         )
+    if wish.encrypt and signer.certificate.exists() and not signer.key.exists():
+        raise InputError(
+            f"{signer.key} is not here, so it cannot be told whether it is encrypted, as --encrypt asks.",
+            things_to_try=["leave --encrypt out to use what exists", "bring the key back, then run this again"],
+        )
     if wish.token and token and token != wish.token:
         raise InputError(
             f"the key of {signer.name} is {token}, and --key {wish.token} asks for another.",
