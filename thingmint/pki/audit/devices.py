@@ -1,10 +1,11 @@
 """The audit of devices/: each device's files against each other, and against its authority."""
 
+import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from thingmint.errors import ThingmintError
+from thingmint.errors import ThingmintError, may_use
 from thingmint.pki import inspect
 from thingmint.pki.audit.finding import Finding, of_key, unreadable
 from thingmint.pki.audit.kin import Kin
@@ -30,6 +31,9 @@ class Devices:
 
 def examine(workspace: Workspace, kin: Kin, known: Known) -> Devices:
     """Changes nothing."""
+    if workspace.devices.is_dir() and not may_use(workspace.devices):  # no empty one: nothing in it can be seen
+        refused = PermissionError(errno.EACCES, "", str(workspace.devices))
+        return Devices(0, (unreadable(workspace.devices, refused),), ())
     findings: list[Finding] = []
     locked_out: list[str] = []
     paths = identity.certificates(workspace)
