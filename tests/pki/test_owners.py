@@ -183,6 +183,13 @@ def test_the_audit_names_what_it_may_not_see_and_goes_on(workspace: Path, tmp_pa
     assert said == ""
 
 
+def test_a_folder_that_may_not_be_seen_is_not_taken_for_an_empty_one(workspace: Path, tmp_path: Path) -> None:
+    roots("devices")(workspace)
+    code, said = run_as_user(workspace, audited, tmp_path)
+    assert (code, said) == (0, "")
+    assert "devices belongs to root" in (workspace / "found").read_text()
+
+
 def audited(session: Session) -> None:
     findings = audit.audit(session.workspace).findings
     (session.workspace.root / "found").write_text("\n".join(f"{one.what}: {one.cure}" for one in findings))

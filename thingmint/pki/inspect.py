@@ -1,6 +1,7 @@
 """Certificates, CSRs and keys as values: read in process, where a spawned `openssl x509` costs 25 ms each."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -102,8 +103,13 @@ def parse_chain(pem: bytes, *, where: str) -> tuple[Certificate, ...]:
         return tuple(_certificate(one) for one in x509.load_pem_x509_certificates(pem))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ToolError(
-            f"{where} holds no readable certificate.", detail=str(error), things_to_try=["restore it from a backup"]
+            f"{where} holds no readable certificate.", detail=_reason(error), things_to_try=["restore it from a backup"]
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The library's words without the address of its questions and answers, which are for programmers."""
+    return re.sub(r" See https://\S+ for more details\.", "", str(error))
 
 
 def _certificate(certificate: "x509.Certificate") -> Certificate:
@@ -144,7 +150,7 @@ def parse_request(pem: bytes, *, where: str, things_to_try: Sequence[str] = ()) 
         request = x509.load_pem_x509_csr(pem)
         proven = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ToolError(f"{where} holds no readable CSR.", detail=str(error), things_to_try=things_to_try) from None
+        raise ToolError(f"{where} holds no readable CSR.", detail=_reason(error), things_to_try=things_to_try) from None
     if not proven:
         raise ToolError(f"the signature of the CSR {where} does not match its public key.", things_to_try=things_to_try)
     return SigningRequest(

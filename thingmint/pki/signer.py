@@ -97,6 +97,12 @@ class Signer:
     def crl(self) -> Path:
         return self.folder / f"{self.name}.crl"
 
+    @property
+    def lost_database(self) -> bool:
+        """It could sign or did, and nothing knows what. One whose key is elsewhere may have its certificate alone."""
+        used = self.key.exists() or self.uri.exists() or (self.certs.is_dir() and any(self.certs.iterdir()))
+        return used and self.certificate.exists() and not self.db.is_dir()
+
     def able_to_sign(self) -> Certificate:
         """Its certificate, after checking that key and dates allow it to sign: openssl itself signs when expired.
 

@@ -9,7 +9,9 @@ from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.audit import audit
+from thingmint.pki.audit.finding import summed_up
 from thingmint.pki.authority import family
+from thingmint.pki.bundle import joining
 from thingmint.pki.device import identity
 from thingmint.pki.device.identity import DeviceFiles
 from thingmint.pki.inspect import Certificate
@@ -164,16 +166,22 @@ def _days(text: str) -> int:
 def ca_check(session: Session) -> None:
     """Prove every invariant of ca/ and devices/, change nothing. Raises CheckError (exit 4) naming what is broken."""
     targets.announce(session)
-    with bench.locked(session):
+    if not family.found(session.workspace) and not joining.staging(session.workspace).exists():
+        _nothing_there(session)
+        return
+    with session.workspace.locked("ca"):  # not `bench.locked`, which makes folders and closes them to others
         report = audit.audit(session.workspace)
     session.console.say(
         f"looked at {report.authorities} authorities, {report.certificates} issued certificates, {report.devices} devices"
     )
     for note in report.unchecked:
         session.console.say(f"not checked: {note}")
+    for name in report.locked_out:
+        session.console.say(f"locked out: {name}")
     if report.findings:
         rows = [
-            (str(one.where), one.what, "the next run" if one.by_itself else "you", one.cure) for one in report.findings
+            (str(one.where), one.what, "the next run" if one.by_itself else "you", one.cure)
+            for one in summed_up(report.findings)
         ]
         session.console.table(("where", "what", "mended by", "cure"), rows)
         alone = sum(one.by_itself for one in report.findings)
@@ -182,3 +190,20 @@ def ca_check(session: Session) -> None:
             f"The next run that signs mends {alone} by itself, {len(report.findings) - alone} need you."
         )
     session.console.say("all is well: index, ledger, files, keys, chains and serials tell one story")
+
+
+def _nothing_there(session: Session) -> None:
+    """Raises InputError, unless with --dry an earlier task of this line would have made something."""
+    workspace = session.workspace
+    if any(map(workspace.only_planned, (workspace.ca, family.root(workspace).certificate))):
+        session.console.say("nothing is made yet, and nothing was looked at")
+        return
+    make = "make them: invoke rootca subca"
+    if not workspace.root.is_dir():
+        raise InputError(
+            f"the workspace {workspace.root} does not exist.",
+            things_to_try=["name another folder in THINGMINT_WORKSPACE", make],
+        )
+    if identity.certificates(workspace):
+        make = f"{workspace.devices} holds certificates: bring {workspace.ca} back from a backup"
+    raise InputError(f"there is no authority in {workspace.ca}.", things_to_try=[make])

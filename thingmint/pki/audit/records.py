@@ -53,7 +53,11 @@ def examine(signer: Signer, own: Certificate) -> Story:
 def _files(signer: Signer, database: Database) -> Iterator[Finding]:
     if not signer.attributes.exists():
         yield Finding(signer.attributes, "it is missing", "it is written anew", by_itself=True)
-    serial = signer.serial.read_bytes() if signer.serial.exists() else None
+    try:
+        serial = signer.serial.read_bytes() if signer.serial.exists() else None
+    except OSError as error:
+        yield unreadable(signer.serial, error)
+        return
     if serial is None or not openssl.is_serial(serial):
         what = "it is missing" if serial is None else "it holds no serial number"
         yield Finding(signer.serial, what, "it becomes a new random number", by_itself=True)

@@ -22,12 +22,17 @@ def root(workspace: Workspace) -> Signer:
     return signer(workspace, ROOT)
 
 
-def everybody(workspace: Workspace) -> tuple[Signer, ...]:
-    """Every authority that was made or begun, the root first, then parents before children as far as known."""
+def found(workspace: Workspace) -> tuple[Signer, ...]:
+    """Every authority that was made or begun, by name. Reads none of their files."""
     if not workspace.ca.is_dir():
         return ()
-    found = [Signer(path) for path in sorted(workspace.ca.iterdir()) if path.is_dir() and _is_authority(path)]
-    return tuple(sorted(found, key=lambda one: (len(chain(workspace, one)), one.name != ROOT.text, one.name)))
+    return tuple(Signer(path) for path in sorted(workspace.ca.iterdir()) if path.is_dir() and _is_authority(path))
+
+
+def everybody(workspace: Workspace) -> tuple[Signer, ...]:
+    """The same, the root first, then parents before children as far as known."""
+    signers = found(workspace)
+    return tuple(sorted(signers, key=lambda one: (len(chain(workspace, one)), one.name != ROOT.text, one.name)))
 
 
 def _is_authority(folder: Path) -> bool:

@@ -40,9 +40,16 @@ def transaction(bench: Bench, signer: Signer) -> Iterator[dict[str, str]]:
 def recover(bench: Bench, signer: Signer) -> None:
     """Undo what a run left that was cut off, and mend what can be mended. Every use of an authority begins with this.
 
-    Raises ToolError where its database is damaged and nothing here knows what it held.
+    Raises ToolError where its database is damaged or gone, and nothing here knows what it held.
     """
-    if bench.session.dry or not signer.db.is_dir():
+    if bench.session.dry:
+        return
+    if signer.lost_database:
+        raise ToolError(
+            f"the database of {signer.name} is gone: there is no {signer.db}.",
+            things_to_try=["restore db/ from a backup: without it, names and serial numbers would be given twice"],
+        )
+    if not signer.db.is_dir():
         return
     snapshot.sweep(signer.db)
     say = bench.session.console.say
