@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pki.test_audit import whole
+from tests.pki.test_audit import base, whole
 from tests.pki.test_authority import fingerprint, make_both
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError, ToolError
@@ -19,7 +19,7 @@ from thingmint.pki.signing import transaction
 from thingmint.session import Session
 from thingmint.workflows import lifecycle
 
-__all__ = ["whole"]  # the fixture
+__all__ = ["base", "whole"]  # the fixtures
 
 
 def told(session: Session) -> list[tuple[str, str]]:
