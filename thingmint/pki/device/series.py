@@ -111,13 +111,16 @@ def make(
             for batch in batches:
                 if not line.offer(batch, running):
                     break
+            line.close()
+            running.result()
         except BaseException:
-            stopping()
-            line.drop()
+            if not running.done():
+                stopping()
+                line.stop()
             raise
         finally:
             line.close()
-            running.result()
+            wait([running])
 
 
 def rehearse(locked: Bench, signer: Signer, devices: Sequence[DeviceId], wish: Wish) -> None:
@@ -143,6 +146,7 @@ class _Line:
         self._done = done
         self._offered: queue.Queue[Sequence[DeviceId]] = queue.Queue(1)
         self._closed = threading.Event()
+        self._stopped = threading.Event()
         self._ahead: list[Future[list[Prepared]]] = []
         self._publishing: list[Future[None]] = []
         self._outcome: Outcome | None = None
@@ -157,10 +161,9 @@ class _Line:
                 return True
         return False
 
-    def drop(self) -> None:
-        """Take back a batch that was not begun."""
-        with contextlib.suppress(queue.Empty):
-            self._offered.get_nowait()
+    def stop(self) -> None:
+        """Sign no further batch: what is being signed is finished and published, and keys that were made stay."""
+        self._stopped.set()
 
     def close(self) -> None:
         """There are no more."""
@@ -171,7 +174,7 @@ class _Line:
     def run(self, session: Session) -> None:
         """Shift after shift, until the supply is closed and empty."""
         batch = self._next()
-        while batch is not None or self._ahead:
+        while (batch is not None or self._ahead) and not self._stopped.is_set():
             with bench.locked(session) as locked:
                 self._shift(locked, batch)
             batch = None if self._ahead else self._next()
@@ -198,6 +201,8 @@ class _Line:
         try:
             while self._ahead and time.monotonic() < ends:
                 prepared, self._ahead = _collect(self._ahead), []
+                if self._stopped.is_set():
+                    break
                 self._prepare_next()
                 issued, outcome = _sign(locked, self._job, issuer, prepared, self._workers)
                 self._published()
