@@ -5,27 +5,24 @@ its own; a run that is cut off anywhere goes on where it was, since each step fi
 """
 
 import contextlib
-import multiprocessing
 import os
 import queue
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from thingmint import files
-from thingmint.errors import CheckError, ToolError
+from thingmint.errors import CheckError
 from thingmint.ids import AuthorityName, DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench, explained
-from thingmint.pki.device import identity, piecework
+from thingmint.pki.device import identity, piecework, workforce
 from thingmint.pki.device.identity import DeviceFiles
 from thingmint.pki.device.piecework import Issued, Job, Prepared
+from thingmint.pki.device.workforce import WORKERS, collect, shares
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.keys import access
 from thingmint.pki.profile import DEVICE
@@ -36,17 +33,13 @@ from thingmint.pki.signing.transaction import recover, transaction
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
-_WORKERS = min(os.cpu_count() or 1, 61)  # Windows waits for no more processes at once
-_SMALLEST_PART = 10
-BATCH = {"rsa": max(50, 25 * _WORKERS), "ec": 300 if os.name == "nt" else 500}
+BATCH = {"rsa": max(50, 25 * WORKERS), "ec": 300 if os.name == "nt" else 500}
 """Devices a batch: openssl's cost a certificate is flat from 100 on, and Windows limits a command line to 32,767
 characters; RSA keys take so long that a smaller one is told of sooner."""
 SHIFT_SECONDS = 10.0
 """How long the authority is kept locked at a stretch: then others get their turn."""
 _TURN_SECONDS = 0.1
 _POLL_SECONDS = 0.2
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ def make(
         session.settings.pki.profile == "hardened",
         session.settings.pki.openssl,
     )
-    with _workers() as workers, ThreadPoolExecutor(1) as thread:
+    with workforce.workers() as workers, ThreadPoolExecutor(1) as thread:
         line = _Line(job, workers, registered_on, done)
         running = thread.submit(line.run, session)
         try:
@@ -200,14 +193,16 @@ class _Line:
         self._prepare(batch)
         try:
             while self._ahead and time.monotonic() < ends:
-                prepared, self._ahead = _collect(self._ahead), []
+                prepared, self._ahead = collect(self._ahead), []
                 if self._stopped.is_set():
                     break
                 self._prepare_next()
                 issued, outcome = _sign(locked, self._job, issuer, prepared, self._workers)
                 self._published()
-                parts = [(part, above, self._registered_on) for part in _parts(issued)]
-                self._publishing = [self._workers.submit(piecework.publish, self._job, *part) for part in parts]
+                self._publishing = [
+                    self._workers.submit(piecework.publish, self._job, share, above, self._registered_on)
+                    for share in shares(issued)
+                ]
                 self._outcome = outcome
                 if not self._ahead:
                     self._prepare_next()
@@ -218,8 +213,8 @@ class _Line:
         self._published()
 
     def _prepare(self, batch: Sequence[DeviceId] | None) -> None:
-        parts = _parts(batch) if batch else []
-        self._ahead += [self._workers.submit(piecework.prepare, self._job, part) for part in parts]
+        for share in shares(batch or ()):
+            self._ahead.append(self._workers.submit(piecework.prepare, self._job, share))
 
     def _prepare_next(self) -> None:
         """The next batch, where one has been handed over."""
@@ -273,63 +268,12 @@ def _sign_missing(
             raise explained(
                 CheckError, f"openssl issued a certificate for {strangers[0]}, which nobody asked for", finished
             )
-        parts = [(part, dict(by_name[row.common_name] for row in part)) for part in _parts(rows)]
+        wanted = [(share, dict(by_name[row.common_name] for row in share)) for share in shares(rows)]
         files.sync_all([job.signer.certificate_of(row.serial) for row in rows])
-        checks = [workers.submit(piecework.check, job, *part) for part in parts]
+        checks = [workers.submit(piecework.check, job, *part) for part in wanted]
         try:
-            issued = _collect(checks)
+            issued = collect(checks)
         except CheckError as error:
             raise explained(CheckError, error.message.rstrip("."), finished) from None
         known.update((one.serial, one.public_key) for one in issued)
     return issued
-
-
-def _parts(whole: Sequence[_T]) -> list[Sequence[_T]]:
-    """For each worker one, as long as that is worth its way there."""
-    size = max(_SMALLEST_PART, -(-len(whole) // _WORKERS))
-    return [whole[first : first + size] for first in range(0, len(whole), size)]
-
-
-def _collect(futures: Sequence[Future[list[_T]]]) -> list[_T]:
-    """All results; the first exception where there is one."""
-    return [one for future in futures for one in future.result()]
-
-
-@contextlib.contextmanager
-def _workers() -> Iterator[ProcessPoolExecutor]:
-    # Spawned on every system: a fork of a process with threads may hang, and the SDKs have threads.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with _Workers(_WORKERS, context, initializer=_begin_work) as pool:
-            yield pool
-    except BrokenProcessPool:
-        raise ToolError(
-            "a worker process of the series ended unexpectedly.",
-            things_to_try=["run the same line again: it goes on where it was", "is the machine out of memory?"],
-        ) from None
-
-
-class _Workers(ProcessPoolExecutor):
-    """Each is started by a `submit`, with Ctrl-C held back: one that came before `_begin_work` would show a traceback."""
-
-    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            return super().submit(fn, *args, **kwargs)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin_work() -> None:
-    """In each worker: Ctrl-C is the main process's business, and its death, even by kill -9, is theirs as well."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
