@@ -75,7 +75,12 @@ def test_the_lines_are_what_microsoft_documents() -> None:
     assert Path(private.sid_argv()[0]).parent.name == "System32"
 
 
-ICACLS = """#!{python}
+# The interpreter's path may hold a space, which a #! line cannot have: sh reads the second line, Python takes it for text.
+START = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
+"""
+ICACLS = """
 import pathlib, sys
 here = pathlib.Path(__file__).parent
 with (here / "calls").open("a") as calls:
@@ -89,7 +94,7 @@ else:
     names = [word.split(":")[0].lstrip("*") for word in sys.argv if word.startswith("*")]
     (here / "list").write_text("D:PAI" + "".join(f"(A;OICI;FA;;;{{name}})" for name in names) + {left!r})
 """
-WHOAMI = """#!{python}
+WHOAMI = """
 print('"HOST\\\\me","{me}"')
 """
 
@@ -103,7 +108,7 @@ class Windows:
         (self.system32 / "list").write_text(line)
         for name, text in (("icacls.exe", ICACLS), ("whoami.exe", WHOAMI)):
             program = self.system32 / name
-            program.write_text(text.format(python=sys.executable, left=left, me=ME))
+            program.write_text((START + text).format(python=sys.executable, left=left, me=ME))
             program.chmod(0o700)
 
     def calls(self) -> list[str]:
