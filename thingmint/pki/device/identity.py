@@ -189,18 +189,29 @@ def make(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identity
         certificate = inspect.read_certificate(own.certificate)
         write_companions(workspace, signer, own, device, certificate)
         return Identity(device, own, certificate, new=False)
+    made = issue(bench, signer, device, wish, own)
+    if made:
+        write_companions(workspace, signer, own, device, made)
+    return Identity(device, own, made, new=True)
+
+
+def issue(
+    bench: Bench, signer: Signer, device: DeviceId, wish: Wish, at: DeviceFiles, *, superseded: Sequence[Path] = ()
+) -> Certificate | None:
+    """The article's two lines for a device: key and CSR, then the certificate, into the files `at`; None with --dry.
+
+    The certificates `superseded` are revoked in the same transaction.
+    """
     pair.make(
         bench,
-        key=own.key,
-        csr=own.csr,
+        key=at.key,
+        csr=at.csr,
         spec=pair.KeyWish(wish.key, bench.session.settings.pki.key),
         request=pair.RequestWish(signer.cnf.name, device.text, DEVICE.request),
     )
-    request = Request(own.csr, own.certificate, device.text)
-    issued = issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days))
-    if issued:
-        write_companions(workspace, signer, own, device, issued[0])
-    return Identity(device, own, issued[0] if issued else None, new=True)
+    request = Request(at.csr, at.certificate, device.text)
+    issued = issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days), superseded=superseded)
+    return issued[0] if issued else None
 
 
 def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: bool = False) -> Certificate:

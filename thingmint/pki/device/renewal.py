@@ -10,11 +10,9 @@ from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
 from thingmint.pki.device import identity
 from thingmint.pki.device.identity import DeviceFiles, Identity
-from thingmint.pki.keys import access, pair
-from thingmint.pki.profile import DEVICE
+from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
-from thingmint.pki.signing import issuing, transaction
-from thingmint.pki.signing.order import Request, Terms
+from thingmint.pki.signing import transaction
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
 
@@ -27,7 +25,8 @@ def renew(bench: Bench, signer: Signer, device: DeviceId, wish: Wish) -> Identit
     if not under_way(workspace, device):
         identity.check(workspace, signer, device, renewable=True)
     if not new.certificate.exists():  # while it exists, all that is left is to swap
-        _issue(bench, signer, device, wish, own, new)
+        workspace.make_directory(new.key.parent)
+        identity.issue(bench, signer, device, wish, new, superseded=[own.certificate])
     if bench.session.dry:
         return Identity(device, own, None, new=True)
     _swap(workspace, own, new)
@@ -45,19 +44,6 @@ def require_possible(bench: Bench, signer: Signer, device: DeviceId) -> None:
         identity.check(bench.workspace, signer, device, renewable=True)
         signer.able_to_sign()
         access.unlock(bench.session, signer)
-
-
-def _issue(bench: Bench, signer: Signer, device: DeviceId, wish: Wish, own: DeviceFiles, new: DeviceFiles) -> None:
-    bench.workspace.make_directory(new.key.parent)
-    pair.make(
-        bench,
-        key=new.key,
-        csr=new.csr,
-        spec=pair.KeyWish(wish.key, bench.session.settings.pki.key),
-        request=pair.RequestWish(signer.cnf.name, device.text, DEVICE.request),
-    )
-    request = Request(new.csr, new.certificate, device.text)
-    issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days), superseded=[own.certificate])
 
 
 def under_way(workspace: Workspace, device: DeviceId) -> bool:
