@@ -32,11 +32,13 @@ GROUND = {
     "idlist",
 }
 MAY_IMPORT = {
-    "workflows": {"workflows", "pki", "hub", "device", "lab"} | GROUND,
+    "workflows": {"workflows", "pki", "hub", "device", "modem", "lab", "roots"} | GROUND,
     "pki": {"pki"} | GROUND,
     "hub": {"hub", "errors", "files", "target"},
     "device": {"errors", "files", "target"},
-    "lab": {"lab"} | GROUND - {"openssl", "engine", "render"},
+    "modem": {"modem", "errors"},
+    "roots": {"errors"},
+    "lab": {"lab", "device"} | GROUND - {"openssl", "engine", "render"},
     "openssl": {"engine"},
     "engine": set(),
     "errors": set(),

@@ -74,6 +74,18 @@ class HubError(ThingmintError):
         self.code = code
 
 
+class ModemError(ThingmintError):
+    """The modem refused, answered nonsense, or did not answer. `code` is its +CME ERROR code, where it gave one."""
+
+    exit_code = 6
+
+    def __init__(
+        self, message: str, *, detail: str = "", things_to_try: Iterable[str] = (), code: int | None = None
+    ) -> None:
+        super().__init__(message, detail=detail, things_to_try=things_to_try)
+        self.code = code
+
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 
