@@ -8,56 +8,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.paper import DAY, SERVER, Paper, make
-from thingmint import config
-from thingmint.console import Console
+from tests.verified import Bench, verified_lab
 from thingmint.device import send_telemetry
 from thingmint.errors import HubError, InputError
-from thingmint.hub.certificates import HubCertificates
-from thingmint.hub.credentials import open_credential
-from thingmint.hub.identity import Registry
-from thingmint.hub.registry import open_registry
-from thingmint.lab import control
-from thingmint.lab.control import RunningLab
-from thingmint.session import make_session
 from thingmint.target import Target
 
 BODY = json.dumps({"temperature": 21.5, "timestamp": 1})
 
 
-@dataclass(frozen=True)
-class Bench:
-    """A lab whose hub knows one verified intermediate CA and one device, `dev-1`."""
-
-    lab: RunningLab
-    target: Target
-    subca: Paper
-    certificates: HubCertificates
-    devices: Registry
-
-
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    session = make_session(tmp_path_factory.mktemp("lab"), config.load({}), Console())
-    lab = control.start(session)
-    target = lab.target(session.settings)
-    credential = open_credential(target)
-    hub = HubCertificates(target, credential)
-    subca = make("Root").issue("Intermediate", ca=True)
-    uploaded = hub.upload("cert-subca", subca.pem, etag=None)
-    challenge = hub.verification_code("cert-subca", etag=uploaded.etag)
-    hub.verify("cert-subca", etag=challenge.etag, proof_pem=subca.issue(challenge.code).pem)
-    devices = open_registry(target, credential)
-    devices.create("dev-1")
-    yield Bench(lab, target, subca, hub, devices)
-    hub.close()
-    devices.close()
-    control.stop(session)
+    with verified_lab(tmp_path_factory.mktemp("lab")) as made:
+        yield made
 
 
 def send(

@@ -7,7 +7,7 @@ import logging
 import ssl
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,11 +19,19 @@ _SHUTDOWN_SECONDS = 10.0
 
 
 def send_telemetry(
-    target: Target, device_id: str, *, certificate_chain: Path, key: Path, body: str, timeout: float = 60
+    target: Target,
+    device_id: str,
+    *,
+    certificate_chain: Path,
+    key: Path,
+    body: str,
+    timeout: float = 60,
+    connected: Callable[[], None] = lambda: None,
 ) -> None:
     """Connect as `device_id` over MQTT 3.1.1 and TLS 1.2, send `body` (JSON text) once, and disconnect.
 
-    Returns when the hub has acknowledged the message (QoS 1). `timeout` is in seconds, for all of it. Raises
+    Returns when the hub has acknowledged the message (QoS 1). `timeout` is in seconds, for all of it. `connected` is
+    called in between, from another thread, once the hub has let the device in. Raises
     InputError if certificate or key cannot be used, HubError if the hub refuses or cannot be reached
     (azure-iot-device 2.14, service api-version 2019-10-01).
     """
@@ -35,7 +43,7 @@ def send_telemetry(
             logger.addHandler(logging.NullHandler())
     _check_files(certificate_chain, key)
     with _without_the_sdks_warnings():
-        error = _attempt(target, device_id, certificate_chain, key, body=body, timeout=timeout)
+        error = _attempt(target, device_id, certificate_chain, key, body=body, timeout=timeout, connected=connected)
         refusal = _explain(error, target, device_id, certificate_chain) if error is not None else None
         del error  # it holds the SDK's frames, and those the sockets that a failed handshake leaves open
         if refusal is not None:
@@ -44,7 +52,14 @@ def send_telemetry(
 
 
 def _attempt(
-    target: Target, device_id: str, certificate_chain: Path, key: Path, *, body: str, timeout: float
+    target: Target,
+    device_id: str,
+    certificate_chain: Path,
+    key: Path,
+    *,
+    body: str,
+    timeout: float,
+    connected: Callable[[], None],
 ) -> Exception | None:
     """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
     try:
@@ -52,7 +67,7 @@ def _attempt(
     except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
         return error
     # The SDK's calls take no time-out. They run beside us; shutting the client down cancels what still waits.
-    attempt = _Attempt(client, body)
+    attempt = _Attempt(client, body, connected)
     attempt.start()
     attempt.join(timeout)
     late = attempt.is_alive()
@@ -64,10 +79,11 @@ def _attempt(
 class _Attempt(threading.Thread):
     """Connect, send, and keep the exception for the caller: an uncaught one would be printed."""
 
-    def __init__(self, client: Any, body: str) -> None:
+    def __init__(self, client: Any, body: str, connected: Callable[[], None]) -> None:
         super().__init__(name="thingmint-device", daemon=True)
         self._client = client
         self._body = body
+        self._connected = connected
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -76,6 +92,7 @@ class _Attempt(threading.Thread):
         try:
             message = cast("Any", sdk).Message(self._body, content_encoding="utf-8", content_type="application/json")
             self._client.connect()
+            self._connected()
             self._client.send_message(message)
         except Exception as error:  # noqa: BLE001 - handed over, not swallowed
             self.error = error

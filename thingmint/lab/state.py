@@ -65,6 +65,11 @@ class LabFolder:
         return self.path / "lab.log"
 
     @property
+    def modems(self) -> Path:
+        """What the simulated modems hold, a file each."""
+        return self.path / "modems"
+
+    @property
     def start_lock(self) -> Path:
         """Held while a lab is started: two starts make one lab."""
         return self.path / ".start.lock"

@@ -78,7 +78,7 @@ class _Lab:
             if secrets is None:
                 secrets = LabSecrets.random()
                 state.write(folder.secrets, secrets)
-            expires = tls.make_certificates(folder, role.hub_host)
+            expires = tls.keep_or_make(folder, role.hub_host)
             store = Store(folder.database)
             held.callback(store.close)
             https, mqtt, proxy = (held.enter_context(_listen()) for _ in range(3))

@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -21,6 +22,31 @@ _ADDRESS = ipaddress.IPv4Address("127.0.0.1")
 def hosts(hub_host: str) -> tuple[str, ...]:
     """The names the lab answers to: its own, and the services' that reach it through a proxy."""
     return ("localhost", hub_host, "management.azure.com", "login.microsoftonline.com")
+
+
+def keep_or_make(folder: LabFolder, hub_host: str) -> dt.datetime:
+    """The certificates of an earlier start while they are good; a device that was loaded then still knows its hub.
+
+    Returns when they expire.
+    """
+    kept = _kept_until(folder, hub_host)
+    return kept if kept and kept - RENEW_BEFORE > dt.datetime.now(dt.UTC) else make_certificates(folder, hub_host)
+
+
+def _kept_until(folder: LabFolder, hub_host: str) -> dt.datetime | None:
+    """When those on the disk expire; None where they are not whole, not one pair, or for another hub."""
+    try:
+        ca = x509.load_pem_x509_certificate(folder.ca.read_bytes())
+        pem = folder.server_key.read_bytes()
+        server = x509.load_pem_x509_certificate(pem)
+        server.verify_directly_issued_by(ca)
+        key = serialization.load_pem_private_key(pem, password=None)
+        names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return None
+    served = names.get_values_for_type(x509.DNSName)
+    whole = key.public_key() == server.public_key() and tuple(served) == hosts(hub_host)
+    return min(ca.not_valid_after_utc, server.not_valid_after_utc) if whole else None
 
 
 def make_certificates(folder: LabFolder, hub_host: str) -> dt.datetime:

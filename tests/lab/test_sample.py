@@ -1,0 +1,112 @@
+"""The simulated device against the real lab: it connects with what its modem holds, or its log says why not."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.paper import make
+from tests.verified import Bench, verified_lab
+from thingmint.errors import CheckError, HubError
+from thingmint.lab.thing import sample
+
+ROOT, CERTIFICATE, KEY = 0, 1, 2
+LINE = re.compile(r"\[\d\d:\d\d:\d\d\.\d{3},\d{3}\] <(?:err|wrn|inf|dbg)> \w+: .+")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with verified_lab(tmp_path_factory.mktemp("lab")) as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Tags:
+    """A modem's storage, as a firmware sees it."""
+
+    held: Mapping[tuple[int, int], bytes]
+
+    def read(self, tag: int, kind: int) -> bytes | None:
+        return self.held.get((tag, kind))
+
+
+def loaded(bench: Bench, device_id: str = "dev-1") -> dict[tuple[int, int], bytes]:
+    paper = bench.subca.issue(device_id)
+    assert bench.target.ca_file
+    return {(10, ROOT): bench.target.ca_file.read_bytes(), (10, CERTIFICATE): paper.chain, (10, KEY): paper.key_pem}
+
+
+def run(bench: Bench, held: Mapping[tuple[int, int], bytes], device_id: str = "dev-1") -> tuple[str, list[str]]:
+    lines: list[str] = []
+    body = sample.run(sample.Build(device_id, bench.target), Tags(held), lines.append)
+    return body, lines
+
+
+def failing(
+    bench: Bench, held: Mapping[tuple[int, int], bytes], kind: type[Exception], device_id: str = "dev-1"
+) -> tuple[str, list[str]]:
+    lines: list[str] = []
+    with pytest.raises(kind) as caught:
+        sample.run(sample.Build(device_id, bench.target), Tags(held), lines.append)
+    assert "Event was successfully sent" not in "\n".join(lines)
+    assert "PRIVATE KEY" not in "\n".join([str(caught.value), *lines])
+    assert lines[-1].endswith("AZURE_IOT_HUB_EVT_CONNECTION_FAILED")
+    return str(caught.value), lines
+
+
+def test_it_connects_with_the_bytes_of_its_sec_tag_and_the_hub_hears_it(bench: Bench) -> None:
+    body, lines = run(bench, loaded(bench))
+    assert body in [one.body for one in bench.lab.telemetry("dev-1")]
+    assert all(LINE.fullmatch(line) for line in lines[1:])
+    told = [line.split(": ", 1)[1] for line in lines[1:]]
+    order = [
+        "Connected to LTE network",
+        "AZURE_IOT_HUB_EVT_CONNECTING",
+        "AZURE_IOT_HUB_EVT_CONNECTED",
+        f"Sending event:{body}",
+        "Event was successfully sent",
+    ]
+    assert [line for line in told if line in order] == order
+
+
+def test_a_root_in_the_secondary_tag_counts_too(bench: Bench) -> None:
+    held = loaded(bench)
+    held[11, ROOT], held[10, ROOT] = held[10, ROOT], make("Another Root").pem
+    assert "temperature" in run(bench, held)[0]
+
+
+def test_the_server_is_trusted_by_the_root_of_the_sec_tag_and_no_other(bench: Bench) -> None:
+    said, lines = failing(bench, {**loaded(bench), (10, ROOT): make("Another Root").pem}, HubError)
+    assert "the server's certificate is not trusted" in said
+    assert any("mqtt_connect, error: -111" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", [ROOT, CERTIFICATE, KEY])
+def test_an_empty_place_is_named(bench: Bench, kind: int) -> None:
+    held = loaded(bench)
+    del held[10, kind]
+    said, _ = failing(bench, held, CheckError)
+    assert ["server root", "client certificate", "private key"][kind] in said
+
+
+def test_a_key_of_another_certificate_is_named(bench: Bench) -> None:
+    said, _ = failing(bench, {**loaded(bench), (10, KEY): make("other").key_pem}, CheckError)
+    assert "no pair" in said
+
+
+def test_a_device_that_the_hub_does_not_know_reads_the_return_code(bench: Bench) -> None:
+    _, lines = failing(bench, loaded(bench, "stranger"), HubError, "stranger")
+    assert any("Connection was rejected with return code 5" in line for line in lines)
+    assert any("Is the device certificate valid?" in line for line in lines)
+
+
+def test_nothing_of_the_keys_stays_on_the_disk(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run(bench, loaded(bench))
+    with pytest.raises(HubError):
+        sample.run(
+            sample.Build("dev-1", replace(bench.target, mqtt_proxy=("127.0.0.1", 1))), Tags(loaded(bench)), print
+        )
+    assert not list(tmp_path.iterdir())
