@@ -10,19 +10,21 @@ from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from tests.pki import modems
 from thingmint import config
 from thingmint.console import Console
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.authority import authority, family
 from thingmint.pki.bundle import bundle, joining
-from thingmint.pki.device import identity, renewal
+from thingmint.pki.device import enclosed, identity, renewal
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.session import Session, make_session
 from thingmint.workflows import delegation
 
+VICTIM = DeviceId.parse("victim")
 Job = Callable[[Session], object]
 _PRELOAD = [
     "tests.pki.forks", "jinja2", "cryptography.hazmat.primitives.serialization", "sqlite3", "_strptime",
@@ -191,3 +193,26 @@ def _serial(session: Session) -> str:
 def _first_serial(session: Session) -> str:
     """The row of `one` that came first."""
     return next(row.serial for row in Database(family.signer(session.workspace)).active() if row.common_name == "one")
+
+
+def enclose_victim(session: Session) -> None:
+    """As a workflow does with a modem: a CSR that waits is signed, otherwise the modem makes a key."""
+    _enclose(session, renew=False)
+
+
+def renew_enclosed_victim(session: Session) -> None:
+    with bench.locked(session) as locked:
+        if renewal.under_way(session.workspace, VICTIM) and enclosed.pending(session.workspace, VICTIM) is None:
+            renewal.renew(locked, family.signer(session.workspace), VICTIM, Wish())
+            return
+    _enclose(session, renew=True)
+
+
+def _enclose(session: Session, *, renew: bool) -> None:
+    signer = family.signer(session.workspace)
+    with bench.locked(session) as locked:
+        csr = None
+        if enclosed.modem_needed(session.workspace, VICTIM, renew=renew):
+            enclosed.begin(locked, signer, VICTIM, 16)
+            csr = modems.csr(VICTIM.text)
+        enclosed.issue(locked, signer, VICTIM, csr, Wish(), renew=renew)

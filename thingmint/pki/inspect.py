@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thingmint import files
 from thingmint.errors import InputError, ToolError, explain_os_error
+from thingmint.pki import encoding
 from thingmint.shell import quote
 
 if TYPE_CHECKING:
@@ -63,20 +64,19 @@ class Certificate:
 
 @dataclass(frozen=True)
 class SigningRequest:
-    """A CSR (RFC 2986) whose signature was checked."""
+    """A CSR (RFC 2986) whose signature was checked. `der` is as it came, which a modem's attestation has a digest of."""
 
     common_name: str
     subject: str  # RFC 4514
     key: str
     public_key: str
+    der: bytes = field(repr=False)
     parsed: "x509.CertificateSigningRequest" = field(repr=False)
 
     @property
     def pem(self) -> bytes:
-        """Canonical, as a certificate's."""
-        from cryptography.hazmat.primitives.serialization import Encoding
-
-        return self.parsed.public_bytes(Encoding.PEM)
+        """Canonical, as a certificate's; what is inside is as it came."""
+        return encoding.request_to_pem(self.der)
 
 
 def read_certificate(path: Path) -> Certificate:
@@ -143,23 +143,39 @@ def read_request(path: Path) -> SigningRequest:
 
 def parse_request(pem: bytes, *, where: str, things_to_try: Sequence[str] = ()) -> SigningRequest:
     """The same, of what was read already, and with other advice."""
+    try:
+        der = encoding.request_from_pem(pem)
+    except ValueError as error:
+        raise _no_request(where, error, things_to_try) from None
+    return parse_request_der(der, where=where, things_to_try=things_to_try)
+
+
+def parse_request_der(der: bytes, *, where: str, things_to_try: Sequence[str] = ()) -> SigningRequest:
+    """The same, of what a modem answers: it writes one NULL too much, which is overlooked, and nothing else is."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        request = x509.load_pem_x509_csr(pem)
+        request = x509.load_der_x509_csr(encoding.without_null(der))
         proven = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ToolError(f"{where} holds no readable CSR.", detail=_reason(error), things_to_try=things_to_try) from None
+        raise _no_request(where, error, things_to_try) from None
     if not proven:
-        raise ToolError(f"the signature of the CSR {where} does not match its public key.", things_to_try=things_to_try)
+        raise ToolError(
+            f"the signature of the CSR in {where} does not match its public key.", things_to_try=things_to_try
+        )
     return SigningRequest(
         _common_name(request.subject),
         request.subject.rfc4514_string(),
         _key_text(request.public_key()),
         public_key_digest(request.public_key()),
+        der,
         request,
     )
+
+
+def _no_request(where: str, error: Exception, things_to_try: Sequence[str]) -> ToolError:
+    return ToolError(f"{where} holds no readable CSR.", detail=_reason(error), things_to_try=things_to_try)
 
 
 def read_key_digest(path: Path) -> str:

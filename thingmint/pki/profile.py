@@ -103,15 +103,20 @@ def request_extensions(profile: Profile) -> "list[tuple[x509.ExtensionType, bool
 
 def request_problems(csr: SigningRequest, profile: Profile) -> list[str]:
     """What speaks against signing: a weak or odd key, or extensions that this profile does not grant."""
-    problems = []
-    kind, _, size = csr.key.partition(":")
-    if not (kind == "rsa" and 2048 <= int(size) <= 4096) and csr.key not in {"ec:P-256", "ec:P-384"}:
-        problems.append(f"its key is {csr.key}, and RSA of 2048 to 4096 bits or EC P-256, P-384 is needed")
+    problems = key_problems(csr)
     try:
         asked = list(csr.parsed.extensions)
     except ValueError as error:
         return [*problems, f"the extensions that it asks for cannot be read ({error})"]
     return problems + [f"it asks for {text}" for one in asked if (text := _excess(one, profile))]
+
+
+def key_problems(csr: SigningRequest) -> list[str]:
+    """The same of its key alone: for whoever cannot choose what his CSR asks for."""
+    kind, _, size = csr.key.partition(":")
+    if (kind == "rsa" and 2048 <= int(size) <= 4096) or csr.key in {"ec:P-256", "ec:P-384"}:
+        return []
+    return [f"its key is {csr.key}, and RSA of 2048 to 4096 bits or EC P-256, P-384 is needed"]
 
 
 def _excess(extension: "x509.Extension[x509.ExtensionType]", profile: Profile) -> str:

@@ -11,7 +11,7 @@ from thingmint.pki.audit.finding import Finding, of_key, unreadable
 from thingmint.pki.audit.kin import Kin
 from thingmint.pki.authority import family
 from thingmint.pki.device import identity
-from thingmint.pki.device.identity import DeviceFiles, Record
+from thingmint.pki.device.record import KEYGEN, DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.store.index import Row
 from thingmint.workspace import Workspace
@@ -66,11 +66,8 @@ def _device(path: Path, certificate: Certificate, kin: Kin, issuer: str | None, 
     if certificate.common_name != name:
         yield Finding(path, f"it is for {certificate.common_name!r}", "bring back the right one")
     if certificate.expired:
-        yield Finding(path, f"it expired on {certificate.not_after:%Y-%m-%d}", f"invoke device --imei {name} --renew")
-    if not own.key.exists():
-        yield Finding(own.key, "it is missing", f"bring it back, or: invoke device --imei {name} --renew")
-    else:
-        yield from of_key(own.key, certificate)
+        yield Finding(path, f"it expired on {certificate.not_after:%Y-%m-%d}", own.renewed_by)
+    yield from _key(own, name, certificate)
     yield from _request(own.csr)
     if issuer is None:
         yield Finding(path, "no authority of this workspace issued it", "bring back the one that did")
@@ -78,6 +75,23 @@ def _device(path: Path, certificate: Certificate, kin: Kin, issuer: str | None, 
     if issuer in known and certificate.serial not in known[issuer]:
         yield Finding(path, "the authority's database does not know it", "restore the database from a backup")
     yield from _companions(own, name, certificate, kin)
+
+
+def _key(own: DeviceFiles, name: str, certificate: Certificate) -> Iterator[Finding]:
+    """The key, or the CSR where the key is in the modem."""
+    if own.key.exists():
+        yield from of_key(own.key, certificate)
+        return
+    try:
+        if not own.key_in_modem:
+            cure = f"bring it back, or: invoke device --imei {name} --renew"
+            if not own.record.exists():
+                cure += f"; if the key is in a modem: bring {own.record.name} back"
+            yield Finding(own.key, "it is missing", cure)
+        elif own.csr.exists() and inspect.read_request(own.csr).public_key != certificate.public_key:
+            yield Finding(own.csr, "it is not the CSR of its certificate", "bring back the one that is")
+    except (ThingmintError, OSError):
+        return  # who looks at the record, or at the CSR, says why
 
 
 def _request(csr: Path) -> Iterator[Finding]:
@@ -102,8 +116,15 @@ def _companions(own: DeviceFiles, name: str, certificate: Certificate, kin: Kin)
         record = Record.read(own.record)
         if record and record.serial != certificate.serial:
             yield Finding(own.record, "it tells of another certificate", again)
+        if record and record.keygen_begun is not None:
+            yield _keygen_begun(own.record, record.keygen_begun, f"{name} --renew")
     except (ThingmintError, OSError) as error:
         yield unreadable(own.record, error)
+
+
+def _keygen_begun(record: Path, sec_tag: int, name: str) -> Finding:
+    what = f"a run was cut off while a modem made a key in sec tag {sec_tag}"
+    return Finding(record, what, f"invoke device --imei {name}{KEYGEN} goes on")
 
 
 def _begun(workspace: Workspace, known: Known) -> Iterator[Finding]:
@@ -111,11 +132,19 @@ def _begun(workspace: Workspace, known: Known) -> Iterator[Finding]:
     certified = {path.stem for path in identity.certificates(workspace)}
     held = {path.stem for end in ("*.key", "*.csr") for path in workspace.devices.glob(end)}
     begun = sorted(held - certified)
+    for record in sorted(workspace.devices.glob("*.json")):
+        if record.stem not in held | certified and (told := _record(record)) and told.keygen_begun is not None:
+            yield _keygen_begun(record, told.keygen_begun, record.stem)
     valid = {row.common_name: (name, row) for name, rows in known.items() for row in rows.values() if row.valid}
     for name in begun:
         where = workspace.devices / f"{name}.pem"
         if not where.with_name(f"{name}.key").exists():
             csr = where.with_name(f"{name}.csr")
+            told = _record(csr.with_suffix(".json"))
+            if told and told.key_in_modem:
+                what = "a run was cut off: the CSR of a key in a modem waits"
+                yield Finding(csr, what, f"invoke device --imei {name}{KEYGEN} finishes it")
+                continue
             yield Finding(csr, "it has lost its key", "bring the key back, or move the CSR away")
             continue
         authority, row = valid.get(name, ("", None))
@@ -123,3 +152,11 @@ def _begun(workspace: Workspace, known: Known) -> Iterator[Finding]:
         what = f"{row.serial} was issued and not published" if row else "there is a key and no certificate"
         cure = f"finished by the line of its series, or: invoke device --imei {name}{ca}"
         yield Finding(where, f"a run was cut off: {what}", cure)
+
+
+def _record(path: Path) -> Record | None:
+    """Of a device without a certificate: None where there is none, or nothing can be read."""
+    try:
+        return Record.read(path)
+    except (ThingmintError, OSError):
+        return None

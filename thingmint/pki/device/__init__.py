@@ -1,1 +1,1 @@
-"""Devices: one identity, its renewal, and whole series."""
+"""Devices: one identity, its renewal, a key that its modem keeps, and whole series."""

@@ -1,16 +1,16 @@
 """A device's identity: key, CSR, certificate and chain in devices/, made once and then only checked."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from thingmint import files
-from thingmint.errors import InputError, ToolError
+from thingmint.errors import InputError
 from thingmint.ids import AuthorityName, DeviceId
 from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench
+from thingmint.pki.device.record import KEYGEN, DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.keys import access, pair
 from thingmint.pki.profile import DEVICE
@@ -20,55 +20,6 @@ from thingmint.pki.signing.order import Request, Terms
 from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class DeviceFiles:
-    """The article's names in devices/, and the chain (the device's certificate, then its authorities', without the root)."""
-
-    key: Path
-    csr: Path
-    certificate: Path
-    chain: Path
-    record: Path
-
-    @classmethod
-    def of(cls, workspace: Workspace, device: DeviceId) -> "DeviceFiles":
-        return cls(
-            key=workspace.device_file(device, ".key"),
-            csr=workspace.device_file(device, ".csr"),
-            certificate=workspace.device_file(device, ".pem"),
-            chain=workspace.device_file(device, ".chain.pem"),
-            record=workspace.device_file(device, ".json"),
-        )
-
-
-@dataclass(frozen=True)
-class Record:
-    """What the files themselves do not say, for people and for later tasks; nothing in it is secret."""
-
-    device_id: str
-    authority: str
-    serial: str
-    thumbprint: str
-    not_after: str  # ISO 8601, UTC
-    registered_on: str | None = None  # the hub's host name
-
-    @classmethod
-    def read(cls, path: Path) -> "Record | None":
-        """None where there is no record. Raises ToolError where it is damaged."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise ToolError(
-                f"the device's record {path} is damaged: {error}.",
-                things_to_try=["move it away: it is written anew from the certificate"],
-            ) from None
-
-    def to_json(self) -> bytes:
-        return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -128,13 +79,31 @@ def require_possible(bench: Bench, signer: Signer, device: DeviceId, wish: Wish)
         certificate = check(bench.workspace, signer, device)
         wish.require_agreement(own.certificate, certificate, inspect.read_certificate(signer.certificate))
     elif not bench.session.dry:
-        signer.able_to_sign()
-        require_unique(bench.workspace, device)
-        _require_not_lost(bench.workspace, signer, device)
+        require_no_request_of_a_modem(own, device)
+        require_able_to_sign(bench, signer, device)
+        require_not_lost(bench.workspace, signer, device)
         access.unlock(bench.session, signer)
 
 
-def _require_not_lost(workspace: Workspace, signer: Signer, device: DeviceId) -> None:
+def require_able_to_sign(bench: Bench, signer: Signer, device: DeviceId) -> None:
+    """Raises InputError where the authority cannot sign, or the name is taken in another case."""
+    signer.able_to_sign()
+    require_unique(bench.workspace, device)
+
+
+def require_no_request_of_a_modem(own: DeviceFiles, device: DeviceId) -> None:
+    """Raises InputError where a CSR waits whose key is in a modem: a key made here would be another one."""
+    if own.csr.exists() and own.key_in_modem:
+        raise InputError(
+            f"the CSR {own.csr} is of a key in the modem, and its certificate was not made yet.",
+            things_to_try=[
+                f"finish it: invoke device --imei {device}{KEYGEN}",
+                f"move {own.csr.name} and {own.record.name} away to make a key here",
+            ],
+        )
+
+
+def require_not_lost(workspace: Workspace, signer: Signer, device: DeviceId) -> None:
     """Raises InputError where the device has a valid certificate and its files are gone: a new key would not fit it."""
     own = DeviceFiles.of(workspace, device)
     row = Database(signer).valid([device.text]).get(device.key())
@@ -143,7 +112,7 @@ def _require_not_lost(workspace: Workspace, signer: Signer, device: DeviceId) ->
             f"{signer.name} has issued a certificate for {device} (serial {row.serial}), and its key is not here.",
             things_to_try=[
                 f"bring {device}.key, .csr and .pem back to {workspace.devices}",
-                f"if the key is lost, make a new one: invoke device --imei {device} --renew",
+                f"if the key is lost, make a new one: {own.renewed_by}",
             ],
         )
 
@@ -209,8 +178,15 @@ def issue(
         spec=pair.KeyWish(wish.key, bench.session.settings.pki.key),
         request=pair.RequestWish(signer.cnf.name, device.text, DEVICE.request),
     )
+    return sign(bench, signer, device, Terms(DEVICE, wish.days), at, superseded=superseded)
+
+
+def sign(
+    bench: Bench, signer: Signer, device: DeviceId, terms: Terms, at: DeviceFiles, *, superseded: Sequence[Path] = ()
+) -> Certificate | None:
+    """The second line alone: the CSR is there."""
     request = Request(at.csr, at.certificate, device.text)
-    issued = issuing.issue(bench, signer, [request], Terms(DEVICE, wish.days), superseded=superseded)
+    issued = issuing.issue(bench, signer, [request], terms, superseded=superseded)
     return issued[0] if issued else None
 
 
@@ -226,11 +202,12 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
             things_to_try=[f"make it: invoke device --imei {device}", "bring it back from a backup"],
         )
     certificate = inspect.read_certificate(own.certificate)
-    if not own.key.exists() and not renewable:
+    in_modem = not renewable and own.key_in_modem
+    if not (own.key.exists() or in_modem or renewable):
         raise InputError(
             f"the device {device} has no private key here: {own.key} is missing.",
             things_to_try=[
-                "bring it back from a backup",
+                "bring it back from a backup" + ("" if own.record.exists() else f"; if it is in a modem: {own.record}"),
                 f"make a new key and certificate: invoke device --imei {device} --renew",
             ],
         )
@@ -241,17 +218,8 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
             f"{own.certificate} is for {certificate.common_name!r}, not for {device.text!r}.",
             things_to_try=["give it its own name back", f"bring back the certificate of {device} from a backup"],
         )
-    if not renewable and inspect.read_key_digest(own.key) != certificate.public_key:
-        swapping = (workspace.devices / "renewing" / own.certificate.name).exists()
-        raise InputError(
-            f"{own.key} does not belong to {own.certificate}: their public keys differ.",
-            things_to_try=[f"finish the renewal that was cut off: invoke device --imei {device}"]
-            if swapping
-            else [
-                "bring back the key that the certificate was issued for",
-                f"or make a new pair: invoke device --imei {device} --renew",
-            ],
-        )
+    if not renewable:
+        _require_pair(workspace, own, device, certificate, in_modem=in_modem)
     if not certificate.issued_by(inspect.read_certificate(signer.certificate)):
         raise InputError(
             f"{own.certificate} was not issued by {signer.certificate}.",
@@ -265,14 +233,35 @@ def check(workspace: Workspace, signer: Signer, device: DeviceId, *, renewable: 
     if signer.index.exists() and Database(signer).status(certificate.serial) == "R":
         raise InputError(
             f"{own.certificate} was revoked.",
-            things_to_try=[f"make a new one: invoke device --imei {device} --renew"],
+            things_to_try=[f"make a new one: {own.renewed_by}"],
         )
     if certificate.expired:
         raise InputError(
             f"{own.certificate} expired on {certificate.not_after:%Y-%m-%d}: no hub accepts it.",
-            things_to_try=[f"renew it: invoke device --imei {device} --renew"],
+            things_to_try=[f"renew it: {own.renewed_by}"],
         )
     return certificate
+
+
+def _require_pair(
+    workspace: Workspace, own: DeviceFiles, device: DeviceId, certificate: Certificate, *, in_modem: bool
+) -> None:
+    """Raises InputError unless the certificate is the key's; the CSR stands for a key that is in the modem."""
+    if in_modem:
+        path, found = own.csr, inspect.read_request(own.csr).public_key if own.csr.exists() else certificate.public_key
+    else:
+        path, found = own.key, inspect.read_key_digest(own.key)
+    if found != certificate.public_key:
+        swapping = (workspace.devices / "renewing" / own.certificate.name).exists()
+        raise InputError(
+            f"{path} does not belong to {own.certificate}: their public keys differ.",
+            things_to_try=[f"finish the renewal that was cut off: invoke device --imei {device}"]
+            if swapping
+            else [
+                f"bring back the {'CSR' if in_modem else 'key'} that the certificate was issued for",
+                f"or make a new pair: {own.renewed_by}",
+            ],
+        )
 
 
 def chain_pem(workspace: Workspace, certificate: Certificate) -> bytes:
@@ -284,19 +273,22 @@ def chain_pem(workspace: Workspace, certificate: Certificate) -> bytes:
 def write_companions(
     workspace: Workspace, signer: Signer, own: DeviceFiles, device: DeviceId, certificate: Certificate
 ) -> None:
-    """The chain and the record follow from the certificate: written where they are missing or tell another story."""
+    """The chain and the record follow from the certificate: written where they are missing or tell another story.
+
+    Whoever calls this knows that the key fits; where there is none here, it is in the modem.
+    """
     chain = chain_pem(workspace, certificate)
     if not own.chain.exists() or own.chain.read_bytes() != chain:
         workspace.write(own.chain, chain, mode=files.PUBLIC)
     record = Record.read(own.record)
     if record is None or record.serial != certificate.serial:
-        registered_on = record.registered_on if record else None
         fresh = Record(
             device.text,
             signer.name,
             certificate.serial,
             certificate.thumbprint,
             certificate.not_after.isoformat(),
-            registered_on,
+            record.registered_on if record else None,
+            key_in_modem=not own.key.exists(),
         )
         workspace.write(own.record, fresh.to_json())

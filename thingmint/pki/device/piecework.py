@@ -16,7 +16,7 @@ from thingmint.errors import ThingmintError
 from thingmint.ids import AuthorityName, DeviceId
 from thingmint.pki import inspect, profile
 from thingmint.pki.device import identity
-from thingmint.pki.device.identity import DeviceFiles, Record
+from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.keys import pair
 from thingmint.pki.signer import Signer
@@ -118,6 +118,7 @@ def _prepare(job: Job, device: DeviceId, staged: list[tuple[Path, Path]]) -> Pre
     if own.key.exists() and own.csr.exists():
         pair.require_agreement(own.key, own.csr, job.wish.key)
         return Prepared(device, look_at(request_of(workspace, device), job.terms))
+    identity.require_no_request_of_a_modem(own, device)
     pair.require_no_orphan(own.key, own.csr)
     made = pair.in_process(
         own.key if own.key.exists() else None,

@@ -20,8 +20,8 @@ from thingmint.pki import bench, inspect
 from thingmint.pki.authority import family
 from thingmint.pki.bench import Bench, explained
 from thingmint.pki.device import identity, piecework, workforce
-from thingmint.pki.device.identity import DeviceFiles
 from thingmint.pki.device.piecework import Issued, Job, Prepared
+from thingmint.pki.device.record import DeviceFiles
 from thingmint.pki.device.workforce import WORKERS, collect, shares
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.keys import access

@@ -20,10 +20,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Terms:
-    """How requests are signed. `days` None means the cnf's default_days; either is clipped to the issuer's notAfter."""
+    """How requests are signed. `days` None means the cnf's default_days; either is clipped to the issuer's notAfter.
+
+    `from_modem`: a modem's CSR asks for what its maker chose, and cannot be asked for otherwise. So that is not held
+    against it; what it gets is the profile all the same, as is proven when the certificate is read back.
+    """
 
     profile: Profile
     days: int | None = None
+    from_modem: bool = False
 
 
 Keys = Mapping[Request, str]
@@ -33,7 +38,7 @@ Keys = Mapping[Request, str]
 def look_at(request: Request, terms: Terms) -> str:
     """The digest of its public key. Raises InputError or ToolError where the CSR itself speaks against signing it."""
     csr = inspect.read_request(request.csr)
-    problems = profile.request_problems(csr, terms.profile)
+    problems = profile.key_problems(csr) if terms.from_modem else profile.request_problems(csr, terms.profile)
     if csr.common_name != request.common_name or csr.subject != f"CN={csr.common_name}":
         problems.insert(0, f"it is for the subject {csr.subject!r}, not for 'CN={request.common_name}'")
     if problems:
