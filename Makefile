@@ -1,6 +1,6 @@
 # Aliases for the onboarding docs; the work is done by bootstrap.py and tasks.py, which Windows runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard rehearsal test lint bench soak clean
+.PHONY: help setup onboard rehearsal peers test lint bench soak clean
 
 PYTHON ?= python3
 IMEI ?= 350457791791735879
@@ -23,6 +23,10 @@ onboard: ## join the team: BUNDLE=team.bundle IMEI=… (KEY=me.key if it is seal
 rehearsal: ## the whole path, from an empty folder to telemetry, in a lab of its own
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/invoke rehearse --imei $(IMEI)
+
+peers: ## Nordic's own tools into .venv, for the tests that run them against the simulated modem
+	@$(PYTHON) bootstrap.py --quiet
+	@$(BIN)/pip --disable-pip-version-check -q install --require-hashes -r requirements-peers.lock
 
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet

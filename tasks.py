@@ -11,6 +11,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from thingmint.lab.thing import faults
+
 if TYPE_CHECKING:
     from thingmint.session import Session
 
@@ -30,6 +32,10 @@ _ENCRYPT = "encrypt the new key; its passphrase is asked for, or comes from wher
 _DAYS = "validity in days, cut at the issuer's end; default in the configuration"
 _CA = "the authority, e.g. factory-a; subca if not given"
 _JSON = "print JSON instead of a table"
+_PORT = "the modem's serial port, socket://HOST:PORT, rfc2217://HOST:PORT, or auto: the one that is found"
+_SEC_TAG = "where the modem keeps them, and the firmware looks; 10 if not given"
+_MISMATCH = "go on although the modem's IMEI is not the device id"
+_LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _YES = "do not ask (a production hub asks all the same)"
 
 
@@ -188,6 +194,12 @@ def ca_import(session: "Session", from_: str | None = None, key: str | None = No
     days=_DAYS,
     renew="a new key and certificate; the old ones are revoked and kept in devices/retired/",
     no_register="make the certificate only, without an identity on the hub",
+    keygen="the modem on --port makes the key, and keeps it; the certificate is written back into it",
+    port=_PORT,
+    sec_tag=_SEC_TAG,
+    force="with --keygen: replace what else the sec tag holds",
+    allow_mismatch=_MISMATCH,
+    allow_lab_root=_LAB_ROOT,
 )
 def device(
     session: "Session",
@@ -198,17 +210,46 @@ def device(
     days: str | None = None,
     renew: bool = False,
     no_register: bool = False,
+    keygen: bool = False,
+    port: str | None = None,
+    sec_tag: str | None = None,
+    force: bool = False,
+    allow_mismatch: bool = False,
+    allow_lab_root: bool = False,
 ) -> None:
     """Register a device, or many, on the hub and make key, CSR, certificate and chain."""
+    from thingmint.workflows import devices, options, series, station
+    from thingmint.workflows import keygen as generated
+
+    of_modem = {
+        "port": port,
+        "sec-tag": sec_tag,
+        "force": force,
+        "allow-mismatch": allow_mismatch,
+        "allow-lab-root": allow_lab_root,
+    }
+    register = not no_register
     if imei_file is not None:
-        from thingmint.workflows import options, series
-
-        options.require_alone("--imei-file", "--imei-file makes new devices", imei=imei, renew=renew)
-        series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=not no_register)
-        return
-    from thingmint.workflows import devices
-
-    devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=not no_register)
+        why = "it makes new devices, whose keys are made here"
+        options.require_alone("--imei-file", why, imei=imei, renew=renew, keygen=keygen, **of_modem)
+        series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=register)
+    elif keygen:
+        leave = station.Leave(mismatch=allow_mismatch, lab_root=allow_lab_root, force=force)
+        generated.device(
+            session,
+            imei=imei,
+            port=port,
+            sec_tag=sec_tag,
+            leave=leave,
+            ca=ca,
+            key=key,
+            days=days,
+            renew=renew,
+            register=register,
+        )
+    else:
+        options.require_beside("--keygen", "without it, no modem is spoken to", **of_modem)
+        devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=register)
 
 
 @verb(imei=_IMEI)
@@ -219,12 +260,16 @@ def connect(session: "Session", imei: str | None = None) -> None:
     connection.connect(session, imei=imei)
 
 
-@verb(imei=_IMEI, ca="an authority: rootca, subca, …")
-def show(session: "Session", imei: str | None = None, ca: str | None = None) -> None:
+@verb(
+    imei=_IMEI,
+    ca="an authority: rootca, subca, …",
+    header="a C header instead, for firmware: server roots, the device's certificate and its chain; never a key",
+)
+def show(session: "Session", imei: str | None = None, ca: str | None = None, header: bool = False) -> None:
     """Show a device's or an authority's CSR, certificate and chain."""
     from thingmint.workflows import listing
 
-    listing.show(session, imei=imei, ca=ca)
+    listing.show(session, imei=imei, ca=ca, header=header)
 
 
 @verb(json=_JSON)
@@ -233,6 +278,57 @@ def cas(session: "Session", json: bool = False) -> None:
     from thingmint.workflows import listing
 
     listing.cas(session, as_json=json)
+
+
+@verb(
+    imei=_IMEI,
+    port=_PORT,
+    sec_tag=_SEC_TAG,
+    secondary_tag="where the second server root goes; 11 if not given",
+    server_root="FILE, your own server root (PEM) instead of Azure's or the lab's",
+    force="replace what else the sec tags hold",
+    allow_mismatch=_MISMATCH,
+    allow_lab_root=_LAB_ROOT,
+)
+def provision(
+    session: "Session",
+    imei: str | None = None,
+    port: str | None = None,
+    sec_tag: str | None = None,
+    secondary_tag: str | None = None,
+    server_root: str | None = None,
+    force: bool = False,
+    allow_mismatch: bool = False,
+    allow_lab_root: bool = False,
+) -> None:
+    """Load server roots, certificate and key into the modem, each proven by its digest."""
+    from thingmint.workflows import provisioning
+    from thingmint.workflows.station import Leave
+
+    provisioning.provision(
+        session,
+        imei=imei,
+        port=port,
+        tags=provisioning.Tags.parse(sec_tag, secondary_tag),
+        leave=Leave(mismatch=allow_mismatch, lab_root=allow_lab_root, force=force),
+        server_root=server_root,
+    )
+
+
+@verb(port=_PORT, json=_JSON)
+def creds(session: "Session", port: str | None = None, json: bool = False) -> None:
+    """List the credentials that a modem holds."""
+    from thingmint.workflows import modems
+
+    modems.creds(session, port=port, as_json=json)
+
+
+@verb(port=_PORT, sec_tag="the sec tag to empty, e.g. 10", yes=_YES)
+def creds_delete(session: "Session", port: str | None = None, sec_tag: str | None = None, yes: bool = False) -> None:
+    """Delete what a sec tag of a modem holds."""
+    from thingmint.workflows import modems
+
+    modems.creds_delete(session, port=port, sec_tag=sec_tag, yes=yes)
 
 
 @verb(name="the certificate's name on the hub", yes=_YES)
@@ -325,6 +421,22 @@ def lab_down(session: "Session") -> None:
     from thingmint.workflows import laboratory
 
     laboratory.down(session)
+
+
+@verb(
+    iterable=("fault",),
+    imei=_IMEI,
+    fault="NAME or NAME=VALUE, from the list above; may be repeated",
+    app="at_client, to be loaded (the default), or azure_iot_hub, which connects with what the modem holds",
+)
+def modem(session: "Session", imei: str | None = None, fault: list[str] | None = None, app: str | None = None) -> None:
+    """Run a simulated modem in the foreground until Ctrl-C."""
+    from thingmint.workflows import simulated
+
+    simulated.modem(session, imei=imei, fault=fault or (), app=app)
+
+
+modem.__doc__ += "\n\n--fault switches:\n\n" + "".join(f"{name}\n    {text}\n" for name, text in faults.described())
 
 
 @verb(imei=_IMEI)

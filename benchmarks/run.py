@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 
 import growth
+import modem
 import series
 import single
 
-PARTS = {"single": single.benchmarks, "series": series.benchmarks, "growth": growth.benchmarks}
+PARTS = {"single": single.benchmarks, "series": series.benchmarks, "growth": growth.benchmarks, "modem": modem.benchmarks}
 
 
 def main() -> int:

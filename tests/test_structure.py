@@ -81,6 +81,17 @@ def test_imports_run_one_way(path: Path) -> None:
     assert set(own) <= MAY_IMPORT[part(path)], f"{path} reaches where it may not"
 
 
+def test_the_simulated_modem_shares_nothing_with_its_clients() -> None:
+    """A misunderstanding that both sides have from one place would never show."""
+    ground = {"errors", "files", "ids"}
+    for path in sorted((PACKAGE / "lab/thing").rglob("*.py")):
+        used = [name for name in imports(path) if name.startswith("thingmint.")]
+        # The application on it speaks to the hub, as each device does.
+        may = ground | {"device", "target"} if path.name == "sample.py" else ground
+        assert all(name.startswith("thingmint.lab.thing") or name.split(".")[1] in may for name in used), path
+        assert not {"serial", "pexpect"} & {name.split(".")[0] for name in imports(path)}, path
+
+
 # The rooms of pki/, each of which may use those before it.
 ROOMS = ("", "store", "keys", "signing", "authority", "device", "bundle", "audit")
 
@@ -107,6 +118,9 @@ def test_the_rooms_of_pki_stand_above_one_another(path: Path) -> None:
         ("yaml", {"config"}),
         ("joserfc", {"sealed"}),
         ("getpass", {"console"}),
+        ("certifi", {"roots"}),
+        ("pexpect", {"modem"}),
+        ("serial", {"modem"}),
     ],
 )
 def test_a_library_has_one_home(library: str, homes: set[str]) -> None:
@@ -154,6 +168,9 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
         "requests",
         "paho",
         "joserfc",
+        "pexpect",
+        "serial",
+        "cbor2",
     }
     assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
 

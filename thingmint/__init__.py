@@ -5,10 +5,12 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
     tasks.py -> workflows -> pki      authorities, device certificates: `openssl ca` as a transaction
                           -> hub      CA certificates and device registry, through Microsoft's SDKs
                           -> device   the device's own side: X.509, MQTT, telemetry
-                          -> lab      the local hub: control (start, stop, ask) and cloud/ (the server)
+                          -> modem    an nRF9160 over its serial line: AT commands, credentials proven by digest
+                          -> lab      the local hub: control (start, stop, ask) and cloud/ (the server);
+                                      thing/ (a simulated Thingy:91)
 
     workflows     -> idlist (a series' ids), sealed (what is encrypted for a passphrase or for certificates)
-    all of them   -> session (config, workspace, shell, console, passphrases), target, ids, private, files, errors
+    all of them   -> session (config, workspace, shell, console, passphrases), target, roots, ids, private, files, errors
     pki           -> openssl, engine (argv and words) -> nothing; processes start in shell alone
 
 Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked.

@@ -3,18 +3,17 @@
 import json
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, HubError, InputError
+from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki.authority import family
 from thingmint.pki.device import identity
-from thingmint.pki.device.identity import DeviceFiles
-from thingmint.pki.inspect import Certificate
+from thingmint.pki.device.record import DeviceFiles
 from thingmint.session import Session
-from thingmint.workflows import targets
+from thingmint.workflows import anchors, targets
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
@@ -29,18 +28,30 @@ def connect(session: Session, *, imei: str | None) -> str:
     if targets.dry(session, f"connect as {chosen}, send telemetry and read the registry"):
         return ""
     certificate = identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
+    _require_key_here(DeviceFiles.of(session.workspace, chosen), chosen)
     hub = targets.open_hub(session)
     if hub.registry.get(chosen.text) is None:
         raise InputError(
             f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
             things_to_try=[f"register it: invoke device --imei {chosen}"],
         )
-    shown = _what_the_hub_needs(session, hub, chosen, certificate)
+    shown = anchors.presented(session, hub, chosen, certificate)
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
+
+    def speak() -> str:
+        _send(session, hub, chosen, shown, body)
+        return body
+
+    session.console.result(heard(session, hub, chosen, speak))
+    return body
+
+
+def heard(session: Session, hub: "Hub", chosen: DeviceId, speak: Callable[[], str]) -> str:
+    """`speak` as the device, and return what it said once the hub has told that it heard. Raises CheckError if it did not."""
     heard_before = _last_heard(hub, chosen)
     # The hub's clock, not ours: this machine's may be off. Its Date header has whole seconds.
     started = hub.registry.server_time().replace(microsecond=0)
-    _send(session, hub, chosen, shown, body)
+    body = speak()
     moment = _require_heard(session, hub, chosen, since=started)
     if hub.lab:
         stored = [one.body for one in hub.lab.telemetry(chosen.text, after=heard_before)]
@@ -49,44 +60,19 @@ def connect(session: Session, *, imei: str | None) -> str:
                 f"{hub.target.hub} saw {chosen}, but did not store what it sent: {body}",
                 things_to_try=[f"read the lab's log: {session.workspace.lab / 'lab.log'}"],
             )
-    session.console.result(body)
     session.console.say(f"heard: {hub.target.hub} last saw {chosen} at {moment:%Y-%m-%d %H:%M:%S} UTC")
     return body
 
 
-def _what_the_hub_needs(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
-    """The leaf alone where the hub's anchor is its direct issuer, else the chain; the chain where we may not ask.
-
-    Raises InputError where no authority above the device is verified on the hub: it would hang up without a reason.
-    """
-    own = DeviceFiles.of(session.workspace, chosen)
-    anchors = _anchors(hub)
-    if anchors is None:
-        return own.chain
-    above = family.above(session.workspace, certificate)
-    if not any(one.thumbprint in anchors for one in above):
-        issuer = identity.signer_of(session.workspace, chosen, None).name
+def _require_key_here(own: DeviceFiles, chosen: DeviceId) -> None:
+    if own.key_in_modem:
         raise InputError(
-            f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it.",
-            detail="\n".join(f"{one.common_name}  {one.thumbprint}" for one in above),
+            f"the private key of {chosen} is in its modem: this machine cannot speak as it.",
             things_to_try=[
-                f"verify one: invoke verify{'' if issuer == family.DEFAULT.text else f' --ca {issuer}'}",
-                "see what the hub has: invoke cas",
+                f"load the server roots, too, and let the device connect itself: invoke provision --imei {chosen} --port P",
+                "to prove authority and hub without it: invoke device --imei ID connect --imei ID, with another id",
             ],
         )
-    return own.certificate if above[0].thumbprint in anchors else own.chain
-
-
-def _anchors(hub: "Hub") -> set[str] | None:
-    """The thumbprints of the hub's verified authorities; None where whoever is signed in may not list them."""
-    if hub.target.connection_string:
-        return None
-    try:
-        return {one.thumbprint for one in hub.certificates.list() if one.verified}
-    except HubError as refusal:
-        if refusal.status in {401, 403}:
-            return None
-        raise
 
 
 def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str) -> None:

@@ -1,22 +1,19 @@
 """device, devices and device-delete: a device's certificate here and its identity on the hub."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench
 from thingmint.pki.device import identity, renewal
-from thingmint.pki.device.identity import DeviceFiles, Record
+from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.signer import Signer
+from thingmint.pki.wish import Wish
 from thingmint.session import Session
-from thingmint.workflows import consent, options, targets
+from thingmint.workflows import consent, options, registration, targets
 
 if TYPE_CHECKING:
     from thingmint.hub.identity import Identity
-    from thingmint.workflows.targets import Hub
-
-X509_CA = "certificateAuthority"
 
 
 def device(
@@ -37,40 +34,58 @@ def device(
     chosen = DeviceId.parse(imei)
     signer = identity.signer_of(session.workspace, chosen, options.device_authority(ca))
     with bench.locked(session) as locked:
-        if renewal.under_way(session.workspace, chosen):
-            session.console.say(f"an earlier renewal of {chosen} was cut off: it is finished now")
-            renewal.renew(locked, signer, chosen, wish)
-            renew = False
-        if renew and identity.bring_back(locked, chosen):
-            session.console.say(f"the certificate of {chosen} was not in devices/: it is brought back from certs/")
+        renew = not finish_renewal(locked, signer, chosen, wish) and renew
+        if renew and bring_back(locked, chosen):
             signer = identity.signer_of(session.workspace, chosen, options.device_authority(ca))
         if renew:
             renewal.require_possible(locked, signer, chosen)
         else:
             identity.require_possible(locked, signer, chosen, wish)
-    hub = None
-    if not register:
-        targets.announce(session)
-    elif not targets.dry(session, f"register {chosen} as {X509_CA}"):
-        hub = targets.open_hub(session)
+    hub = registration.open_hub(session, chosen, wanted=register)
     options.warn_of_doubt(session, chosen)
-    enabled = _register(session, hub, chosen) if hub else True
+    enabled = registration.register(session, hub, chosen) if hub else True
     with bench.locked(session) as locked:
         made = (renewal.renew if renew else identity.make)(locked, signer, chosen, wish)
         if hub:
-            record_registration(session, made.files, hub.target.hub_host)
-    if made.certificate:
-        done = "renewed" if renew else "made" if made.new else "unchanged"
-        session.console.say(f"{done}: certificate of {chosen} ({made.certificate.key})")
-        session.console.say(
-            f"  {made.files.certificate}, until {made.certificate.not_after:%Y-%m-%d}, "
-            f"thumbprint {made.certificate.thumbprint}"
-        )
-        session.console.say(f"  key: {made.files.key} (keep it private) · chain: {made.files.chain.name}")
+            registration.record(session, made.files, hub.target.hub_host)
+    tell(session, made, renewed=renew)
+    if made.certificate and not made.files.key_in_modem:
         registers = f"invoke device --imei {chosen} registers it on the hub"
-        connects = f"invoke connect --imei {chosen}" if enabled else _let_in(chosen)
+        connects = f"invoke connect --imei {chosen}" if enabled else registration.lets_in(chosen)
         session.console.next_step(connects if register else registers)
     return made
+
+
+def finish_renewal(locked: bench.Bench, signer: Signer, chosen: DeviceId, wish: Wish) -> bool:
+    """An earlier renewal that was cut off is finished first, whatever is asked for now. Whether there was one."""
+    found = renewal.under_way(locked.workspace, chosen)
+    if found:
+        locked.session.console.say(f"an earlier renewal of {chosen} was cut off: it is finished now")
+        renewal.renew(locked, signer, chosen, wish)
+    return found
+
+
+def bring_back(locked: bench.Bench, chosen: DeviceId) -> bool:
+    """Whether the certificate had been lost from devices/, and is back."""
+    found = identity.bring_back(locked, chosen)
+    if found:
+        locked.session.console.say(f"the certificate of {chosen} was not in devices/: it is brought back from certs/")
+    return found
+
+
+def tell(session: Session, made: identity.Identity, *, renewed: bool) -> None:
+    """What exists now. Nothing with --dry."""
+    if made.certificate is None:
+        return
+    done = "renewed" if renewed else "made" if made.new else "unchanged"
+    session.console.say(f"{done}: certificate of {made.device} ({made.certificate.key})")
+    session.console.say(
+        f"  {made.files.certificate}, until {made.certificate.not_after:%Y-%m-%d}, "
+        f"thumbprint {made.certificate.thumbprint}"
+    )
+    in_modem = made.files.key_in_modem
+    key = "in its modem, which keeps it" if in_modem else f"{made.files.key} (keep it private)"
+    session.console.say(f"  key: {key} · chain: {made.files.chain.name}")
 
 
 def devices(session: Session, *, as_json: bool = False) -> None:
@@ -101,60 +116,15 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     consent.ask(session, f"delete the identity of {chosen} on {hub.target.hub}", yes=yes)
     hub.registry.delete(chosen.text)
     own = DeviceFiles.of(session.workspace, chosen)
-    record_registration(session, own, None)
+    registration.record(session, own, None)
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:
         revoked = identity.revoked(session.workspace, chosen)
         state = "is revoked" if revoked else "stays valid"
         session.console.say(f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate {state}")
-        again = f"invoke device --imei {chosen}{' --renew' if revoked else ''}"
+        again = own.renewed_by if revoked else f"invoke device --imei {chosen}"
         session.console.next_step(f"{again} registers it again")
-
-
-def _let_in(chosen: DeviceId) -> str:
-    return f"invoke device-delete --imei {chosen} device --imei {chosen} lets it in again"
-
-
-def _register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
-    """Whether the hub lets it in: an identity that somebody disabled stays so."""
-    found = hub.registry.get(chosen.text)
-    if found is None:
-        try:
-            found = hub.registry.create(chosen.text)
-            session.console.say(f"registered: {chosen} on {hub.target.hub} ({X509_CA})")
-        except HubError as error:
-            # Somebody else was faster, or our own earlier try was committed and its answer lost.
-            found = hub.registry.get(chosen.text) if error.status == 409 else None
-            if found is None:
-                raise
-    else:
-        session.console.say(f"unchanged: {chosen} is registered on {hub.target.hub} already")
-    require_x509_ca(hub, found)
-    if found.status != "enabled":
-        session.console.warn(
-            f"{chosen} is {found.status} on the hub, which refuses it. To let it in again: "
-            f"invoke device-delete --imei {chosen} device --imei {chosen}"
-        )
-    return found.status == "enabled"
-
-
-def require_x509_ca(hub: "Hub", found: "Identity") -> None:
-    if found.authentication != X509_CA:
-        raise InputError(
-            f"{found.device_id} is registered on {hub.target.hub} with the authentication {found.authentication!r}: "
-            "a certificate of this CA would not let it in.",
-            things_to_try=[
-                f"delete that identity, then run this again: invoke device-delete --imei {found.device_id}",
-                "use another id",
-            ],
-        )
-
-
-def record_registration(session: Session, own: DeviceFiles, hub_host: str | None) -> None:
-    record = Record.read(own.record)
-    if record and record.registered_on != hub_host:
-        session.workspace.write(own.record, replace(record, registered_on=hub_host).to_json())
 
 
 def _time(value: datetime | None) -> str:

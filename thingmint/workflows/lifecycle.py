@@ -13,14 +13,14 @@ from thingmint.pki.audit.finding import summed_up
 from thingmint.pki.authority import family
 from thingmint.pki.bundle import joining
 from thingmint.pki.device import identity
-from thingmint.pki.device.identity import DeviceFiles
+from thingmint.pki.device.record import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.pki.keys import access
 from thingmint.pki.signer import Signer
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store.database import Database
 from thingmint.session import Session
-from thingmint.workflows import consent, options, targets
+from thingmint.workflows import consent, devices, options, targets
 
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 """The reasons of RFC 5280 5.3.1 that fit a device, as openssl spells them."""
@@ -34,8 +34,7 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         raise InputError(f"--reason {why!r} is no reason to revoke.", things_to_try=REASONS)
     own = DeviceFiles.of(session.workspace, chosen)
     with bench.locked(session) as locked:
-        if identity.bring_back(locked, chosen):
-            session.console.say(f"the certificate of {chosen} was not in devices/: it is brought back from certs/")
+        devices.bring_back(locked, chosen)
     if not session.workspace.exists(own.certificate):
         raise InputError(
             f"{chosen} has no certificate here: {own.certificate} is missing.",
@@ -65,7 +64,7 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
     _tell_crl(session, made)
     session.console.say("  what stays: its files, and its identity, which stays disabled")
     session.console.next_step(
-        f"to let it in again: invoke device-delete --imei {chosen} --yes device --imei {chosen} --renew"
+        f"to let it in again: invoke device-delete --imei {chosen} --yes {own.renewed_by.removeprefix('invoke ')}"
     )
 
 

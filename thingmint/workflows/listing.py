@@ -8,19 +8,25 @@ from thingmint.errors import InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.authority import family
-from thingmint.pki.device.identity import DeviceFiles, Record
+from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 
 if TYPE_CHECKING:
     from thingmint.hub.certificates import HubCertificate
+    from thingmint.pki.device.header import Source
 
 
-def show(session: Session, *, imei: str | None = None, ca: str | None = None) -> None:
-    """The article's `req -text` and `x509 -text` on stdout, then the chain."""
+def show(session: Session, *, imei: str | None = None, ca: str | None = None, header: bool = False) -> None:
+    """The article's `req -text` and `x509 -text` on stdout, then the chain.
+
+    `header`: a C header with a device's certificates instead, for firmware that has them compiled in.
+    """
     targets.announce(session)
     if (imei is None) == (ca is None):
         raise InputError("show needs one of --imei ID and --ca NAME.", things_to_try=["e.g. invoke show --ca subca"])
+    if header and imei is None:
+        raise InputError("--header is for a device.", things_to_try=["e.g. invoke show --imei ID --header"])
     workspace = session.workspace
     if imei is not None:
         own = DeviceFiles.of(workspace, DeviceId.parse(imei))
@@ -30,6 +36,9 @@ def show(session: Session, *, imei: str | None = None, ca: str | None = None) ->
         csr, certificate, made_by = signer.csr, signer.certificate, signer.name
     if not certificate.exists():
         raise InputError(f"{certificate} does not exist.", things_to_try=[f"make it: invoke {made_by}"])
+    if header:
+        _show_header(session, DeviceId.parse(imei), own)
+        return
     bench.require_openssl(session)
     texts = [openssl.req_text(workspace.from_ca(csr))] if csr.exists() else []
     for arguments in (*texts, openssl.x509_text(workspace.from_ca(certificate))):
@@ -43,6 +52,35 @@ def show(session: Session, *, imei: str | None = None, ca: str | None = None) ->
         session.console.say(f"{arrow}{link.common_name}  until {link.not_after:%Y-%m-%d}  {link.thumbprint}")
     if imei is not None and (record := Record.read(own.record)) and record.registered_on:
         session.console.say(f"registered on {record.registered_on}")
+
+
+def _show_header(session: Session, device: DeviceId, own: DeviceFiles) -> None:
+    from thingmint.pki.device.header import Source, c_header
+
+    if not own.chain.exists():
+        raise InputError(
+            f"{own.chain} does not exist.",
+            things_to_try=[f"it is written again by: invoke device --imei {device} --no-register"],
+        )
+    certificate, chain = (Source(str(path), path.read_bytes()) for path in (own.certificate, own.chain))
+    session.console.result(c_header(device, _server_roots(session), certificate, chain))
+    session.console.say("no private key is in it, and none belongs into firmware")
+
+
+def _server_roots(session: Session) -> "list[Source]":
+    """What a device has to trust to know its hub: Azure's two, or the lab's own."""
+    from thingmint import roots
+    from thingmint.lab.state import LabFolder
+    from thingmint.pki.device.header import Source
+
+    if session.settings.target == "azure":
+        found = roots.server_roots()
+        return [Source(one.name, one.pem) for one in (found.primary, found.secondary)]
+    path = LabFolder(session.workspace.lab).ca
+    if not path.exists():
+        session.console.warn(f"no server root is in it: {path} does not exist before the lab has run (invoke lab-up).")
+        return []
+    return [Source(str(path), path.read_bytes())]
 
 
 def cas(session: Session, *, as_json: bool = False) -> None:

@@ -91,6 +91,15 @@ def require_alone(option: str, why: str, **others: object) -> None:
             )
 
 
+def require_beside(option: str, why: str, **others: object) -> None:
+    """Raises InputError where an option is given that means nothing without `option`, which is not there."""
+    for name, value in others.items():
+        if value:
+            raise InputError(
+                f"--{name} belongs to {option}: {why}.", things_to_try=[f"add {option}", f"leave --{name} out"]
+            )
+
+
 def certificate_name(session: Session, name: str | None, ca: AuthorityName = family.DEFAULT) -> str:
     """A CA certificate's name on the hub; the hub would check it, but only after an upload was under way."""
     if name is None:

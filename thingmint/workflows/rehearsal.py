@@ -1,4 +1,4 @@
-"""rehearse: the whole path for real, in a workspace and a lab of its own, from root CA to telemetry heard."""
+"""rehearse: the whole path for real, in a workspace and a lab of its own, from root CA to the simulated device's telemetry."""
 
 import os
 import shutil
@@ -15,13 +15,15 @@ from thingmint.ids import DeviceId
 from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.session import Session, make_session
-from thingmint.workflows import authorities, connection, devices, laboratory, options
+from thingmint.workflows import authorities, connection, devices, keygen, laboratory, options, provisioning, simulated
+from thingmint.workflows.provisioning import Tags
+from thingmint.workflows.station import Leave
 
 KEPT = 5  # earlier rehearsals, for a look at what they left
 
 
 def rehearse(session: Session, *, imei: str | None) -> None:
-    """Run each step, with its time; end with the chain and the telemetry that the hub heard. Stops its lab."""
+    """Run each step, with its time; end with the chains and the telemetry that the hub heard. Stops its lab."""
     session.console.announce("lab (a rehearsal: a workspace and a lab of its own; nothing leaves this machine)")
     chosen = DeviceId.parse(imei)
     options.warn_of_doubt(session, chosen)
@@ -33,26 +35,34 @@ def rehearse(session: Session, *, imei: str | None) -> None:
             step()
         return
     started = time.monotonic()
-    body = ""
+    said: list[str] = []
     try:
         for number, (name, step) in enumerate(_steps(inner, chosen), start=1):
             begun = time.monotonic()
             outcome = step()
-            body = outcome if isinstance(outcome, str) else body
-            console.result(f"{number}  {name:<42} {time.monotonic() - begun:6.2f} s")
+            if isinstance(outcome, str):
+                said.append(outcome)
+            console.result(f"{number:>2}  {name:<50} {time.monotonic() - begun:6.2f} s")
     finally:
         _stop_lab(inner)
-    last = inspect.read_certificate(inner.workspace.device_file(chosen, ".pem"))
+    _show_chain(session, inner, chosen)
     console.result("")
-    for depth, link in enumerate((*reversed(family.above(inner.workspace, last)), last)):
-        indent = f"{'   ' * (depth - 1)}└─ " if depth else ""
-        console.result(f"{indent + link.common_name:<44} until {link.not_after:%Y-%m-%d}")
-    console.result("")
-    console.result(f"{inner.settings.azure.hub} heard {chosen}: {body}")
+    for body in said:
+        console.result(f"{inner.settings.azure.hub} heard {body}")
     console.say(
         f"done in {time.monotonic() - started:.1f} s; its lab is stopped, its files stay in {inner.workspace.root}"
     )
     console.next_step(f"invoke rootca subca verify device --imei {chosen}")
+
+
+def _show_chain(session: Session, inner: Session, chosen: DeviceId) -> None:
+    """From the root down to both devices."""
+    made = [inspect.read_certificate(inner.workspace.device_file(one, ".pem")) for one in (chosen, _twin(chosen))]
+    above = list(reversed(family.above(inner.workspace, made[0])))
+    session.console.result("")
+    for depth, link in [*enumerate(above), *((len(above), one) for one in made)]:
+        indent = f"{'   ' * (depth - 1)}└─ " if depth else ""
+        session.console.result(f"{indent + link.common_name:<52} until {link.not_after:%Y-%m-%d}")
 
 
 def _stop_lab(inner: Session) -> None:
@@ -68,14 +78,42 @@ def _stop_lab(inner: Session) -> None:
 
 def _steps(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], object]], ...]:
     hub = inner.settings.azure.hub
+    twin = _twin(chosen)
     return (
         ("root CA", lambda: authorities.rootca(inner)),
         ("intermediate CA", lambda: authorities.subca(inner)),
         (f"lab: {hub}", lambda: laboratory.up(inner)),
         ("upload, proof of possession, verified", lambda: authorities.verify(inner)),
         ("device identity, key and certificate", lambda: devices.device(inner, imei=chosen.text)),
-        ("connected over MQTT/TLS, telemetry heard", lambda: connection.connect(inner, imei=chosen.text)),
+        (
+            "connected over MQTT/TLS, telemetry heard",
+            lambda: f"{chosen}: {connection.connect(inner, imei=chosen.text)}",
+        ),
+        ("its modem loaded, each credential proven", lambda: _provision(inner, chosen)),
+        ("booted: connects with what its modem holds", lambda: _boot(inner, chosen)),
+        ("another device: its modem makes and keeps the key", lambda: _keygen(inner, twin)),
+        ("its server roots loaded, too", lambda: _provision(inner, twin)),
+        ("booted: connects with the key that never left", lambda: _boot(inner, twin)),
     )
+
+
+def _twin(chosen: DeviceId) -> DeviceId:
+    """The second device, whose key its modem makes."""
+    return DeviceId.parse(f"{chosen.text[:57]}-keygen")
+
+
+def _provision(inner: Session, device: DeviceId) -> None:
+    with simulated.plugged_in(inner, device) as port:
+        provisioning.provision(inner, imei=device.text, port=port, tags=Tags(), leave=Leave())
+
+
+def _keygen(inner: Session, device: DeviceId) -> None:
+    with simulated.plugged_in(inner, device) as port:
+        keygen.device(inner, imei=device.text, port=port, leave=Leave())
+
+
+def _boot(inner: Session, device: DeviceId) -> str:
+    return f"{device}, out of its modem: {simulated.boot(inner, device, inner.console.say)}"
 
 
 def _own_session(session: Session) -> Session:

@@ -13,11 +13,10 @@ from thingmint.ids import DeviceId
 from thingmint.pki import bench
 from thingmint.pki.authority import family
 from thingmint.pki.device import series
-from thingmint.pki.device.identity import DeviceFiles, Record
+from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.device.series import Outcome, Refusal
 from thingmint.session import Session
-from thingmint.workflows import options, targets
-from thingmint.workflows.devices import X509_CA, record_registration, require_x509_ca
+from thingmint.workflows import options, registration, targets
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
@@ -43,7 +42,7 @@ def devices(
     hub = None
     if not register:
         targets.announce(session)
-    elif not targets.dry(session, f"register as {X509_CA}: {len(found.ids)} device(s)"):
+    elif not targets.dry(session, f"register as {registration.X509_CA}: {len(found.ids)} device(s)"):
         hub = targets.open_hub(session)
     _tell_list(session, found)
     if session.dry:
@@ -117,7 +116,7 @@ class _Run:
         if late := [own for own in files if own.certificate.exists()]:  # made earlier, without the hub
             with bench.locked(self._session):
                 for own in late:
-                    record_registration(self._session, own, host)
+                    registration.record(self._session, own, host)
         return left
 
     def _registered_on(self, one: DeviceId) -> str | None:
@@ -135,7 +134,7 @@ class _Run:
         if found is None:
             return f"the hub refused to register it: {code} {message}".rstrip()
         try:
-            require_x509_ca(hub, found)
+            registration.require_x509_ca(hub, found)
         except InputError as error:
             return error.message
         return "" if found.status == "enabled" else f"it is {found.status} on {hub.target.hub}"

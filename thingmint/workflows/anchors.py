@@ -1,0 +1,50 @@
+"""What a device presents: its leaf, or its chain, as the authority that the hub has verified needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thingmint.errors import HubError, InputError
+from thingmint.ids import DeviceId
+from thingmint.pki.authority import family
+from thingmint.pki.device import identity
+from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.inspect import Certificate
+from thingmint.session import Session
+
+if TYPE_CHECKING:
+    from thingmint.workflows.targets import Hub
+
+
+def presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
+    """The leaf alone where the hub's anchor is its direct issuer, else the chain; the chain where we may not ask.
+
+    Raises InputError where no authority above the device is verified on the hub: it would hang up without a reason.
+    """
+    own = DeviceFiles.of(session.workspace, chosen)
+    anchors = _verified(hub)
+    if anchors is None:
+        return own.chain
+    above = family.above(session.workspace, certificate)
+    if not any(one.thumbprint in anchors for one in above):
+        issuer = identity.signer_of(session.workspace, chosen, None).name
+        raise InputError(
+            f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it.",
+            detail="\n".join(f"{one.common_name}  {one.thumbprint}" for one in above),
+            things_to_try=[
+                f"verify one: invoke verify{'' if issuer == family.DEFAULT.text else f' --ca {issuer}'}",
+                "see what the hub has: invoke cas",
+            ],
+        )
+    return own.certificate if above[0].thumbprint in anchors else own.chain
+
+
+def _verified(hub: "Hub") -> set[str] | None:
+    """The thumbprints of the hub's verified authorities; None where whoever is signed in may not list them."""
+    if hub.target.connection_string:
+        return None
+    try:
+        return {one.thumbprint for one in hub.certificates.list() if one.verified}
+    except HubError as refusal:
+        if refusal.status in {401, 403}:
+            return None
+        raise

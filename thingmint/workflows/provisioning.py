@@ -1,0 +1,182 @@
+"""provision: a device's credentials into its modem, each proven by the digest that the modem gives back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thingmint import roots
+from thingmint.errors import HubError, InputError
+from thingmint.ids import DeviceId
+from thingmint.pki import inspect
+from thingmint.pki.authority import family
+from thingmint.pki.device import enclosed, identity
+from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.inspect import Certificate
+from thingmint.session import Session
+from thingmint.workflows import anchors, loading, options, station, targets
+from thingmint.workflows.loading import CERTIFICATE, KEY, MADE_IN_MODEM, ROOT, Wanted
+from thingmint.workflows.station import Leave
+
+if TYPE_CHECKING:
+    from thingmint.workflows.targets import Hub
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Where the firmware looks: the device's own sec tag, and the one that holds the second server root alone."""
+
+    own: int = station.SEC_TAG
+    secondary: int = station.SECONDARY_TAG
+
+    @classmethod
+    def parse(cls, own: str | None, secondary: str | None) -> "Tags":
+        found = cls(
+            station.sec_tag(own, "--sec-tag", station.SEC_TAG),
+            station.sec_tag(secondary, "--secondary-tag", station.SECONDARY_TAG),
+        )
+        if found.own == found.secondary:
+            raise InputError(
+                f"--sec-tag and --secondary-tag are both {found.own}, and a tag holds one server root.",
+                things_to_try=[f"--secondary-tag {found.own + 1}"],
+            )
+        return found
+
+
+def provision(
+    session: Session,
+    *,
+    imei: str | None,
+    port: str | None,
+    tags: Tags,
+    leave: Leave,
+    server_root: str | None = None,
+) -> None:
+    """Server roots, client certificate and private key into the modem. What it holds already is left alone.
+
+    Raises InputError or CheckError before the modem is touched where the device's files do not hold together, and
+    ModemError where the modem refuses or loses what it was given; the next run goes on from there.
+    """
+    chosen = DeviceId.parse(imei)
+    named = station.require_port(port)
+    offered = _offered_root(session, server_root)
+    dry = f"load the credentials of {chosen} into the modem on {named}"
+    if session.workspace.only_planned(DeviceFiles.of(session.workspace, chosen).certificate):
+        station.dry(session, dry)
+        return
+    signer = identity.signer_of(session.workspace, chosen, None)
+    certificate = identity.check(session.workspace, signer, chosen)
+    _require_authorities_in_date(session, certificate)
+    if enclosed.begun(session.workspace, chosen) is not None:
+        raise InputError(
+            f"the modem of {chosen} was making a new key when that was cut off: its certificate may fit another.",
+            things_to_try=[f"finish it: invoke device --imei {chosen} --keygen --port {named}"],
+        )
+    if station.dry(session, dry):
+        return
+    wanted = _wanted(session, chosen, certificate, tags, offered)
+    with station.opened(session, named) as modem:
+        found = station.meet(session, modem, chosen, leave)
+        loaded = loading.load(session, modem, found, chosen, wanted, force=leave.force)
+    loading.remember(session, chosen, found, loaded)
+    session.console.say(
+        f"proven: the modem of {chosen} holds what {session.settings.hub_host} needs, by the digest of each credential"
+    )
+    _tell_next(session, chosen, tags, simulated=found.simulated)
+
+
+def _offered_root(session: Session, path: str | None) -> bytes | None:
+    """The user's own server root, judged. Raises InputError where no hub can be trusted by it."""
+    if path is None:
+        return None
+    pem = options.content(path, "--server-root")
+    for doubt in roots.judge(pem, f"--server-root {path}"):
+        session.console.warn(doubt)
+    return pem
+
+
+def _require_authorities_in_date(session: Session, certificate: Certificate) -> None:
+    for one in family.above(session.workspace, certificate):
+        if one.expired:
+            raise InputError(
+                f"the authority {one.common_name!r} above this device expired on {one.not_after:%Y-%m-%d}: "
+                "no hub accepts what it issued.",
+                things_to_try=["make a new authority, and the device's certificate anew: invoke expiring"],
+            )
+
+
+def _wanted(
+    session: Session, chosen: DeviceId, certificate: Certificate, tags: Tags, offered: bytes | None
+) -> tuple[Wanted, ...]:
+    """What the sec tags shall hold, each credential in the form and of the size that the modem takes."""
+    from thingmint.modem.credentials import Kind
+
+    hub = _hub(session)
+    own = DeviceFiles.of(session.workspace, chosen)
+    public = roots.server_roots()
+    root = offered or (_lab_root(hub) if hub and hub.lab else public.primary.pem)
+    shown = presented(session, hub, chosen, certificate)
+    key = None if own.key_in_modem else loadable(own.key)
+    return (
+        _root(tags.own, root),
+        Wanted(tags.own, Kind.CLIENT_CERTIFICATE, CERTIFICATE, shown.name, loadable(shown)),
+        Wanted(tags.own, Kind.PRIVATE_KEY, KEY, own.key.name if key else MADE_IN_MODEM, key),
+        _root(tags.secondary, public.secondary.pem),
+    )
+
+
+def _root(tag: int, pem: bytes) -> Wanted:
+    from thingmint.modem import credentials
+
+    name = inspect.parse_chain(pem, where="the server root")[0].common_name
+    return Wanted(
+        tag, credentials.Kind.ROOT_CA, ROOT, name, credentials.require_loadable(pem, f"the server root {name}")
+    )
+
+
+def _hub(session: Session) -> "Hub | None":
+    """The hub that is asked what it trusts. None where it cannot be asked: a factory's bench need not be signed in."""
+    try:
+        return targets.open_hub(session)
+    except HubError as error:
+        if session.settings.target == "lab":
+            raise
+        session.console.say(f"{session.settings.azure.hub} could not be asked: {error.message}")
+        return None
+
+
+def _lab_root(hub: "Hub") -> bytes:
+    assert hub.target.ca_file is not None  # noqa: S101 - every lab has one
+    return hub.target.ca_file.read_bytes()
+
+
+def presented(session: Session, hub: "Hub | None", chosen: DeviceId, certificate: Certificate) -> Path:
+    """As `connect` does; where the hub cannot be asked, or trusts none of them yet, the chain, which fits every anchor."""
+    chain = DeviceFiles.of(session.workspace, chosen).chain
+    if hub is None:
+        return chain
+    try:
+        return anchors.presented(session, hub, chosen, certificate)
+    except (InputError, HubError) as error:
+        session.console.warn(
+            f"{error.message} The device is given its whole chain, which fits every authority above it."
+        )
+        return chain
+
+
+def loadable(path: Path) -> bytes:
+    """A file in the form that the modem takes. Raises InputError naming it where it is no such PEM, or too large."""
+    from thingmint.modem import credentials
+
+    return credentials.require_loadable(path.read_bytes(), str(path))
+
+
+def _tell_next(session: Session, chosen: DeviceId, tags: Tags, *, simulated: bool) -> None:
+    if simulated:
+        session.console.next_step(
+            f"stop the simulated modem, and boot it with an application: invoke modem --imei {chosen} --app azure_iot_hub"
+        )
+        return
+    session.console.next_step(
+        f"flash an application that is built with CONFIG_MQTT_HELPER_SEC_TAG={tags.own} and "
+        f"CONFIG_MQTT_HELPER_SECONDARY_SEC_TAG={tags.secondary}, and read its log"
+    )

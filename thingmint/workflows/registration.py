@@ -1,0 +1,71 @@
+"""A device's identity on the hub: registered, kept in step with its record, and told where the hub shuts it out."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from thingmint.errors import HubError, InputError
+from thingmint.ids import DeviceId
+from thingmint.pki.device.record import DeviceFiles, Record
+from thingmint.session import Session
+from thingmint.workflows import targets
+
+if TYPE_CHECKING:
+    from thingmint.hub.identity import Identity
+    from thingmint.workflows.targets import Hub
+
+X509_CA = "certificateAuthority"
+
+
+def open_hub(session: Session, chosen: DeviceId, *, wanted: bool) -> "Hub | None":
+    """The hub on which `chosen` is to be registered; None where that is not wanted, or with --dry."""
+    if not wanted:
+        targets.announce(session)
+    elif not targets.dry(session, f"register {chosen} as {X509_CA}"):
+        return targets.open_hub(session)
+    return None
+
+
+def lets_in(chosen: DeviceId) -> str:
+    return f"invoke device-delete --imei {chosen} device --imei {chosen} lets it in again"
+
+
+def register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
+    """Whether the hub lets it in: an identity that somebody disabled stays so."""
+    found = hub.registry.get(chosen.text)
+    if found is None:
+        try:
+            found = hub.registry.create(chosen.text)
+            session.console.say(f"registered: {chosen} on {hub.target.hub} ({X509_CA})")
+        except HubError as error:
+            # Somebody else was faster, or our own earlier try was committed and its answer lost.
+            found = hub.registry.get(chosen.text) if error.status == 409 else None
+            if found is None:
+                raise
+    else:
+        session.console.say(f"unchanged: {chosen} is registered on {hub.target.hub} already")
+    require_x509_ca(hub, found)
+    if found.status != "enabled":
+        session.console.warn(
+            f"{chosen} is {found.status} on the hub, which refuses it. To let it in again: "
+            f"invoke device-delete --imei {chosen} device --imei {chosen}"
+        )
+    return found.status == "enabled"
+
+
+def require_x509_ca(hub: "Hub", found: "Identity") -> None:
+    if found.authentication != X509_CA:
+        raise InputError(
+            f"{found.device_id} is registered on {hub.target.hub} with the authentication {found.authentication!r}: "
+            "a certificate of this CA would not let it in.",
+            things_to_try=[
+                f"delete that identity, then run this again: invoke device-delete --imei {found.device_id}",
+                "use another id",
+            ],
+        )
+
+
+def record(session: Session, own: DeviceFiles, hub_host: str | None) -> None:
+    """Write where it is registered into the device's record; None: nowhere any more."""
+    found = Record.read(own.record)
+    if found and found.registered_on != hub_host:
+        session.workspace.write(own.record, replace(found, registered_on=hub_host).to_json())

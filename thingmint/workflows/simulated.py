@@ -1,0 +1,129 @@
+"""modem: a simulated Thingy:91 on a port of its own, as an AT client, or booted with the application that speaks to the hub."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thingmint.errors import InputError
+from thingmint.ids import DeviceId
+from thingmint.lab.thing import faults
+from thingmint.pki.device.record import DeviceFiles, Record
+from thingmint.session import Session
+from thingmint.shell import quote
+from thingmint.workflows import connection, loading, station, targets
+from thingmint.workflows.provisioning import Tags
+
+if TYPE_CHECKING:
+    from thingmint.lab.thing.console import Application
+    from thingmint.lab.thing.port import Thing
+
+AT_CLIENT, SAMPLE = "at_client", "azure_iot_hub"
+APPLICATIONS = (AT_CLIENT, SAMPLE)
+"""What it can be flashed with: Nordic's names."""
+
+
+def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app: str | None = None) -> None:
+    """Until Ctrl-C, which is its ordinary end. The first line of stdout is the port, alone."""
+    chosen = DeviceId.parse(imei)
+    if app not in {None, *APPLICATIONS}:
+        raise InputError(f"--app {app!r} is no application of the simulated device.", things_to_try=APPLICATIONS)
+    session.console.announce(f"lab ({session.workspace.lab})")
+    if session.dry:
+        session.console.say(f"would run the simulated modem {chosen} in the foreground")
+        return
+    wanted = faults.parse(fault)
+    booted = app == SAMPLE
+    application = (lambda emit: _run(session, chosen, emit)) if booted else None
+    with contextlib.suppress(KeyboardInterrupt), _opened(session, chosen, wanted, application) as thing:
+        session.console.result(thing.port)
+        session.console.say(
+            f"plugged in: a simulated Thingy:91, IMEI {wanted.imei or thing.memory.imei}, on {thing.port}"
+        )
+        session.console.say(f"  what it holds: {thing.memory.path}; it stays when this ends")
+        if fault:
+            session.console.say(f"  with {', '.join(fault)}")
+        if booted:
+            session.console.say(f"it boots {SAMPLE}; its log is here and on the port (Ctrl-C here unplugs it):")
+        else:
+            line = quote(["invoke", "provision", "--imei", str(chosen), "--port", thing.port])
+            session.console.say(f"next, in another terminal (Ctrl-C here unplugs it):\n  {line}")
+        thing.wait()
+    session.console.say("unplugged")
+
+
+@contextlib.contextmanager
+def plugged_in(session: Session, chosen: DeviceId) -> Iterator[str]:
+    """The port of the simulated modem of `chosen`, for as long as it is needed. With --dry there is none."""
+    if session.dry:
+        yield "its port"
+        return
+    with _opened(session, chosen, faults.HARMLESS, None) as thing:
+        yield thing.port
+
+
+def boot(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> str:
+    """Boot the simulated device: it connects with what its modem holds. Returns the telemetry that the hub heard.
+
+    `emit` is handed its log, line by line. Raises InputError where the target is not the lab, CheckError or HubError where
+    it could not speak, or was not heard.
+    """
+    from thingmint.lab.thing import sample
+    from thingmint.lab.thing.sectags import SecTags
+
+    _require_lab(session, chosen)
+    if targets.dry(session, f"boot the simulated device {chosen}, which sends telemetry"):
+        return ""
+    hub = targets.open_hub(session)
+    tags = _tags(session, chosen)
+    build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary)
+    memory = SecTags.open(_folder(session), chosen)
+    return connection.heard(session, hub, chosen, lambda: sample.run(build, memory, emit))
+
+
+def _run(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> None:
+    """The application behind a port: its log is shown here, too."""
+
+    def both(line: str) -> None:
+        emit(line)
+        session.console.say(line)
+
+    boot(session, chosen, both)
+
+
+def _require_lab(session: Session, chosen: DeviceId) -> None:
+    if session.settings.target != "lab":
+        raise InputError(
+            f"the simulated device speaks to the lab alone, and the configuration names {session.settings.azure.hub}.",
+            things_to_try=["unset THINGMINT_CONFIG", f"speak as the device: invoke connect --imei {chosen}"],
+        )
+
+
+def _tags(session: Session, chosen: DeviceId) -> Tags:
+    """Those that it was provisioned with, as its application would have been built."""
+    record = Record.read(DeviceFiles.of(session.workspace, chosen).record)
+    loaded = record.modem.credentials if record and record.modem else ()
+    own = next((one.sec_tag for one in loaded if one.kind == loading.CERTIFICATE), station.SEC_TAG)
+    others = (one.sec_tag for one in loaded if one.sec_tag != own)
+    return Tags(own, next(others, station.SECONDARY_TAG))
+
+
+@contextlib.contextmanager
+def _opened(
+    session: Session, chosen: DeviceId, wanted: faults.Faults, application: "Application | None"
+) -> "Iterator[Thing]":
+    from thingmint.lab.thing import port
+
+    if application:
+        _require_lab(session, chosen)
+    session.workspace.prepare()
+    with port.plugged_in(_folder(session), chosen, wanted, application=application) as thing:
+        yield thing
+
+
+def _folder(session: Session) -> Path:
+    from thingmint.lab.state import LabFolder
+
+    lab = LabFolder(session.workspace.lab)
+    lab.make(session.shell)
+    return lab.modems
