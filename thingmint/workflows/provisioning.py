@@ -137,7 +137,7 @@ def _hub(session: Session) -> "Hub | None":
     """The hub that is asked what it trusts. None where it cannot be asked: a factory's bench need not be signed in."""
     try:
         return targets.open_hub(session)
-    except HubError as error:
+    except (HubError, InputError) as error:
         if session.settings.target == "lab":
             raise
         session.console.say(f"{session.settings.azure.hub} could not be asked: {error.message}")
