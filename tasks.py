@@ -33,7 +33,7 @@ _DAYS = "validity in days, cut at the issuer's end; default in the configuration
 _CA = "the authority, e.g. factory-a; subca if not given"
 _JSON = "print JSON instead of a table"
 _PORT = "the modem's serial port, socket://HOST:PORT, rfc2217://HOST:PORT, or auto: the one that is found"
-_SEC_TAG = "where the modem keeps them, and the firmware looks; 10 if not given"
+_SEC_TAG = "where the modem keeps them, and the firmware looks; as before, or 10, if not given"
 _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _YES = "do not ask (a production hub asks all the same)"
@@ -284,7 +284,7 @@ def cas(session: "Session", json: bool = False) -> None:
     imei=_IMEI,
     port=_PORT,
     sec_tag=_SEC_TAG,
-    secondary_tag="where the second server root goes; 11 if not given",
+    secondary_tag="where the second server root goes; as before, or 11, if not given",
     server_root="FILE, your own server root (PEM) instead of Azure's or the lab's",
     force="replace what else the sec tags hold",
     allow_mismatch=_MISMATCH,
@@ -309,7 +309,8 @@ def provision(
         session,
         imei=imei,
         port=port,
-        tags=provisioning.Tags.parse(sec_tag, secondary_tag),
+        sec_tag=sec_tag,
+        secondary_tag=secondary_tag,
         leave=Leave(mismatch=allow_mismatch, lab_root=allow_lab_root, force=force),
         server_root=server_root,
     )

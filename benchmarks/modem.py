@@ -14,7 +14,6 @@ from thingmint.lab import control
 from thingmint.modem.link import BAUD, Link
 from thingmint.session import Session, make_session
 from thingmint.workflows import authorities, devices, provisioning, simulated
-from thingmint.workflows.station import Leave
 
 RUNS = 7
 KINDS = ("ec:P-256", "rsa:2048")
@@ -67,5 +66,5 @@ def conversation(session: Session, device: str) -> tuple[float, int]:
     devices.device(session, imei=device)
     with simulated.plugged_in(session, DeviceId(device)) as port:
         Traffic.passed, Traffic.first = 0, 0.0
-        provisioning.provision(session, imei=device, port=port, tags=provisioning.Tags(), leave=Leave())
+        provisioning.provision(session, imei=device, port=port)
     return Traffic.last - Traffic.first, Traffic.passed

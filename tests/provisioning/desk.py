@@ -12,12 +12,9 @@ from thingmint.lab.thing.port import Thing
 from thingmint.lab.thing.sectags import SecTags
 from thingmint.session import Session
 from thingmint.workflows import authorities, devices, keygen, provisioning
-from thingmint.workflows.provisioning import Tags
-from thingmint.workflows.station import Leave
+from thingmint.workflows.station import NOTHING, Leave
 
 ROOT, CERTIFICATE, KEY = 0, 1, 2
-NOTHING = Leave()
-TAGS = Tags()
 
 
 class Desk:
@@ -53,12 +50,14 @@ class Desk:
         return LabFolder(self.session.workspace.lab).modems
 
     def provision(
-        self, imei: str, thing: Thing, *, leave: Leave = NOTHING, tags: Tags = TAGS, root: str | None = None
+        self, imei: str, thing: Thing, *, leave: Leave = NOTHING, tag: str | None = None, root: str | None = None
     ) -> None:
-        provisioning.provision(self.session, imei=imei, port=thing.port, tags=tags, leave=leave, server_root=root)
+        provisioning.provision(self.session, imei=imei, port=thing.port, sec_tag=tag, leave=leave, server_root=root)
 
-    def keygen(self, imei: str, thing: Thing, *, leave: Leave = NOTHING, renew: bool = False) -> None:
-        keygen.device(self.session, imei=imei, port=thing.port, leave=leave, renew=renew)
+    def keygen(
+        self, imei: str, thing: Thing, *, leave: Leave = NOTHING, renew: bool = False, tag: str | None = None
+    ) -> None:
+        keygen.device(self.session, imei=imei, port=thing.port, leave=leave, renew=renew, sec_tag=tag)
 
     def held(self, imei: str) -> dict[tuple[int, int], bytes]:
         """What the modem holds in the tags 10 and 11, as its own firmware would read it."""

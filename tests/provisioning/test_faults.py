@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.provisioning.desk import NOTHING, Desk
+from tests.provisioning.desk import Desk
 from thingmint.errors import CheckError, InputError, ModemError, ThingmintError
+from thingmint.lab import control
+from thingmint.lab.state import LabFolder
 from thingmint.lab.thing.port import Thing
 from thingmint.modem import at, attention, commands, credentials
 from thingmint.workflows.station import Leave
@@ -154,6 +156,21 @@ def test_a_renewed_device_replaces_its_own_old_pair(desk: Desk) -> None:
     desk.require_loaded(imei)
 
 
+def test_another_lab_ca_is_this_devices_own_root_to_replace(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    imei = desk.device()
+    with desk.plugged_in(imei, "instant") as thing:
+        thing.memory.write(10, 0, b"an older root\n")
+        with pytest.raises(InputError, match="hold something else"):
+            desk.provision(imei, thing)
+        desk.provision(imei, thing, leave=Leave(force=True))
+        desk.device(imei, renew=True)
+        control.stop(desk.session)
+        LabFolder(desk.session.workspace.lab).ca.unlink()
+        desk.provision(imei, thing)
+    desk.require_loaded(imei)
+    assert "replaced: sec tag 10 · server root" in capsys.readouterr().err
+
+
 def test_four_modems_at_once(desk: Desk) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -161,7 +178,7 @@ def test_four_modems_at_once(desk: Desk) -> None:
 
     def load(imei: str) -> None:
         with desk.plugged_in(imei) as thing:
-            desk.provision(imei, thing, leave=NOTHING)
+            desk.provision(imei, thing)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(load, imeis))

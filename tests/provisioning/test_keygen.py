@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.provisioning.desk import CERTIFICATE, KEY, Desk
+from tests.provisioning.desk import CERTIFICATE, KEY, ROOT, Desk
 from thingmint.errors import CheckError, InputError, ModemError
 from thingmint.ids import DeviceId
 from thingmint.modem import keygen as client
@@ -14,7 +14,7 @@ from thingmint.pki import inspect
 from thingmint.pki.audit import audit
 from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles, Record
-from thingmint.workflows import connection, devices, lifecycle, loading, simulated
+from thingmint.workflows import connection, devices, lifecycle, loading, simulated, targets
 from thingmint.workflows.station import Leave
 
 
@@ -188,6 +188,36 @@ def test_a_renewal_that_was_cut_off_is_finished_before_its_certificate_is_writte
         desk.keygen(imei, thing)
         desk.provision(imei, thing)
     assert "Event was successfully sent" in boot(desk, imei)[-1]
+
+
+def test_a_root_in_the_tag_is_no_obstacle_to_a_key(desk: Desk) -> None:
+    imei = desk.imei()
+    with desk.plugged_in(imei, "instant") as thing:
+        thing.memory.write(10, ROOT, b"somebody's root\n")
+        desk.keygen(imei, thing)
+    assert desk.held(imei)[10, ROOT] == b"somebody's root\n"
+
+
+def test_the_key_is_looked_for_in_the_tag_and_the_modem_that_made_it(desk: Desk) -> None:
+    imei = desk.imei()
+    with desk.plugged_in(imei, "instant") as thing:
+        desk.keygen(imei, thing)
+        desk.keygen(imei, thing, renew=True, tag="12")
+        with pytest.raises(CheckError, match="it is in sec tag 12, not in 10"):
+            desk.provision(imei, thing, tag="10")
+        desk.provision(imei, thing)  # where it was loaded before
+    assert "Event was successfully sent" in boot(desk, imei)[-1]
+    with desk.plugged_in(imei, "instant", f"imei={desk.imei()}") as other:
+        with pytest.raises(CheckError, match=f"the one with the IMEI {imei}"):
+            desk.provision(imei, other, leave=Leave(mismatch=True))
+
+
+def test_a_modem_that_will_not_do_leaves_no_identity_on_the_hub(desk: Desk) -> None:
+    imei, other = desk.imei(), desk.imei()
+    with desk.plugged_in(other, "instant") as thing, pytest.raises(CheckError, match=other):
+        desk.keygen(imei, thing)
+    hub = targets.open_hub(desk.session)
+    assert hub.registry.get(imei) is None
 
 
 def test_somebody_elses_key_is_left_in_its_tag(desk: Desk) -> None:

@@ -115,6 +115,8 @@ def _explain(talk: Talk) -> ModemError:
         )
     if _is_shell(talk):
         why = "a shell answers there"
+    elif any(mark in heard for mark in (b"> <inf> ", b"] <inf> ", b"] <dbg> ")):
+        why = "an application writes its log there (a simulated one: stop it, and start it without --app)"
     elif any(lines.final(lines.bare(lines.text_of(line))) for line in heard.split(b"\n")):
         why = "it answers, but not what it is asked"
     else:

@@ -20,6 +20,8 @@ _RULE_FILE = "/etc/udev/rules.d/77-nordic.rules"
 
 def require_port(port: str) -> None:
     """Raises InputError for what is no port, and for the ways through pyserial that show what passes."""
+    if not port.isprintable():
+        raise InputError(f"{port!r} is no port.", things_to_try=[_FORMS])
     if not port.strip():
         raise InputError("no port was given.", things_to_try=[_FORMS])
     if "://" not in port:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import codecs
 import re
 
 from thingmint.errors import InputError
@@ -12,7 +13,7 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n((?:[A-Za-z0-9+/=]+\n)+)----
 def canonical(content: bytes, what: str) -> bytes:
     """The same blocks, so that the modem's digest equals `sha256sum` of a file in this form. Raises InputError."""
     try:
-        text = content.decode("ascii")
+        text = content.removeprefix(codecs.BOM_UTF8).decode("ascii")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{what} is no PEM: byte {error.start} is not ASCII.",
@@ -31,7 +32,8 @@ def canonical(content: bytes, what: str) -> bytes:
     if not blocks or outside.startswith("-----"):
         raise InputError(f"{what} is no PEM, or not all of it.", things_to_try=["it begins with -----BEGIN …-----"])
     if outside:
-        raise InputError(f"{what} has text beside its PEM, which the modem would store.", things_to_try=[_PLAIN])
+        plain = _PLAIN_KEY if "PRIVATE KEY" in blocks[0][1] else _PLAIN
+        raise InputError(f"{what} has text beside its PEM, which the modem would store.", things_to_try=[plain])
     for block in blocks:
         try:
             base64.b64decode(block[2].replace("\n", ""), validate=True)
@@ -42,4 +44,5 @@ def canonical(content: bytes, what: str) -> bytes:
     return kept.encode("ascii")
 
 
+_PLAIN_KEY = "write it without the dump: openssl pkey -in FILE -out FILE.key"
 _PLAIN = "write it without the dump: openssl x509 -in FILE -out FILE.pem"

@@ -24,7 +24,13 @@ _CODES: dict[int, tuple[str, list[str]]] = {
     WRONG_PARAMETER: ("a parameter is wrong", ["a modem firmware too old for this? AT+CGMR tells its version"]),
     100: ("an unknown error", ["switch the board off and on, then run this again"]),
     NOT_FOUND: ("there is no such credential", ["see what the modem holds: invoke creds"]),
-    514: ("no access", ["a credential of the modem's own is neither read nor changed: use another security tag"]),
+    514: (
+        "no access",
+        [
+            "a credential of the modem's own is neither read nor changed: use another security tag",
+            "in another tag: switch the board off and on, then run this again",
+        ],
+    ),
     515: ("its memory for credentials is full", ["remove a tag that is not needed: invoke creds, invoke creds-delete"]),
     518: ("not allowed while the modem is active", [_OFFLINE]),
     ALREADY_EXISTS: ("there is a credential already", ["delete it first: invoke creds-delete --sec-tag N"]),

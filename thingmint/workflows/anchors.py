@@ -1,5 +1,6 @@
 """What a device presents: its leaf, or its chain, as the authority that the hub has verified needs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,17 @@ def presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certi
     Raises InputError where no authority above the device is verified on the hub: it would hang up without a reason.
     """
     own = DeviceFiles.of(session.workspace, chosen)
+    issuer = identity.signer_of(session.workspace, chosen, None).name
+    needed = chain_needed(hub, family.above(session.workspace, certificate), chosen, issuer=issuer)
+    return own.chain if needed else own.certificate
+
+
+def chain_needed(hub: "Hub", above: Sequence[Certificate], chosen: DeviceId, *, issuer: str) -> bool:
+    """The same, of a certificate that may not be there yet: `above` are its authorities, the direct issuer first."""
     anchors = _verified(hub)
     if anchors is None:
-        return own.chain
-    above = family.above(session.workspace, certificate)
+        return True
     if not any(one.thumbprint in anchors for one in above):
-        issuer = identity.signer_of(session.workspace, chosen, None).name
         raise InputError(
             f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it.",
             detail="\n".join(f"{one.common_name}  {one.thumbprint}" for one in above),
@@ -35,7 +41,7 @@ def presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certi
                 "see what the hub has: invoke cas",
             ],
         )
-    return own.certificate if above[0].thumbprint in anchors else own.chain
+    return above[0].thumbprint not in anchors
 
 
 def _verified(hub: "Hub") -> set[str] | None:

@@ -2,21 +2,21 @@
 
 from typing import TYPE_CHECKING
 
+from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
+from thingmint.pki.authority import family
 from thingmint.pki.device import enclosed, identity
 from thingmint.pki.device.identity import Identity
-from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.signer import Signer
-from thingmint.pki.wish import Wish
 from thingmint.session import Session
-from thingmint.workflows import devices, loading, options, provisioning, registration, station
+from thingmint.workflows import anchors, devices, loading, options, provisioning, registration, station
 from thingmint.workflows.loading import CERTIFICATE, KEY, MADE_IN_MODEM, Wanted
-from thingmint.workflows.station import Leave
+from thingmint.workflows.provisioning import Tags
+from thingmint.workflows.station import NOTHING, Leave, Visit
 
 if TYPE_CHECKING:
-    from thingmint.modem.at import Modem
-    from thingmint.modem.commands import ModemIdentity
     from thingmint.modem.credentials import Stored
     from thingmint.workflows.targets import Hub
 
@@ -27,7 +27,7 @@ def device(
     imei: str | None,
     port: str | None,
     sec_tag: str | None = None,
-    leave: Leave,
+    leave: Leave = NOTHING,
     ca: str | None = None,
     key: str | None = None,
     days: str | None = None,
@@ -41,7 +41,8 @@ def device(
     wish = options.wish(key=key, days=days)
     chosen = DeviceId.parse(imei)
     named = station.require_port(port)
-    tag = station.sec_tag(sec_tag, "--sec-tag", station.SEC_TAG)
+    record = Record.read(DeviceFiles.of(session.workspace, chosen).record)
+    tag = station.sec_tag(sec_tag, "--sec-tag", Tags.of(record).own)
     signer = identity.signer_of(session.workspace, chosen, options.device_authority(ca))
     with bench.locked(session) as locked:
         renew = not devices.finish_renewal(locked, signer, chosen, wish) and renew
@@ -59,18 +60,21 @@ def device(
         session.console.say(f"would have the modem on {named} make a key in sec tag {tag}")
         with bench.locked(session) as locked:
             return enclosed.issue(locked, signer, chosen, None, wish, renew=renew)
-    enabled = registration.register(session, hub, chosen) if hub else True
-    with station.opened(session, named) as modem:
-        found = station.meet(session, modem, chosen, leave)
-        made = _in_modem(session, modem, found, chosen, signer, wish, tag=tag, renew=renew, force=leave.force)
-        wanted = _wanted(session, hub, made, tag)
-        loaded = loading.load(session, modem, found, chosen, wanted, force=leave.force)
-    loading.remember(session, chosen, found, loaded)
+    _require_room(session, hub, signer, chosen)
+    with station.visit(session, chosen, named, leave) as visit:
+        needed = enclosed.modem_needed(session.workspace, chosen, renew=renew)
+        stale = _stale(visit, tag, force=leave.force) if needed else []
+        enabled = registration.register(session, hub, chosen) if hub else True
+        csr = _generate(visit, signer, tag, stale) if needed else None
+        with bench.locked(session) as locked:
+            made = enclosed.issue(locked, signer, chosen, csr, wish, renew=renew)
+        loaded = loading.load(visit, _wanted(session, hub, made, tag), force=leave.force)
+    loading.remember(visit, loaded)
     if hub:
         with bench.locked(session):
             registration.record(session, made.files, hub.target.hub_host)
     devices.tell(session, made, renewed=renew)
-    provides = f"invoke provision --imei {chosen} --port {named}{f' --sec-tag {tag}' if sec_tag else ''}"
+    provides = f"invoke provision --imei {chosen} --port {named}"
     session.console.next_step(f"{provides} adds the server roots" if enabled else registration.lets_in(chosen))
     return made
 
@@ -81,33 +85,22 @@ def _renewal_begun(session: Session, chosen: DeviceId) -> bool:
     return certified and enclosed.begun(session.workspace, chosen) is not None
 
 
-def _in_modem(
-    session: Session,
-    modem: "Modem",
-    found: "ModemIdentity",
-    chosen: DeviceId,
-    signer: Signer,
-    wish: Wish,
-    *,
-    tag: int,
-    renew: bool,
-    force: bool,
-) -> Identity:
-    """The modem's key certified: made now, unless its CSR is here already."""
-    csr = None
-    if enclosed.modem_needed(session.workspace, chosen, renew=renew):
-        stale = _stale(session, modem, found, chosen, tag, force=force)
-        with bench.locked(session) as locked:
-            enclosed.begin(locked, signer, chosen, tag)
-        loading.begin(session, found, chosen, [tag])
-        csr = _generate(session, modem, chosen, tag, stale)
-    with bench.locked(session) as locked:
-        return enclosed.issue(locked, signer, chosen, csr, wish, renew=renew)
+def _require_room(session: Session, hub: "Hub | None", signer: Signer, chosen: DeviceId) -> None:
+    """Raises InputError where the chain, which is not there yet, would be more than the modem takes at once."""
+    from thingmint.modem import credentials
+
+    above = family.chain(session.workspace, signer)
+    try:
+        needed = hub is None or anchors.chain_needed(hub, above, chosen, issuer=signer.name)
+    except (InputError, HubError):
+        needed = True  # as it is told once the chain is there
+    if needed:
+        sent = [one.pem for one in above if not one.issued_by(one)]
+        # The issuer's own certificate is about as long as the one that it will issue.
+        credentials.require_loadable(b"".join([above[0].pem, *sent]), f"the chain of {chosen}")
 
 
-def _stale(
-    session: Session, modem: "Modem", found: "ModemIdentity", chosen: DeviceId, tag: int, *, force: bool
-) -> "list[Stored]":
+def _stale(visit: Visit, tag: int, *, force: bool) -> "list[Stored]":
     """What stands in the new key's place, and may go: this device's own earlier pair, or a key of a run that was cut off.
 
     Raises InputError where it is something else, unless `force`.
@@ -116,23 +109,26 @@ def _stale(
     from thingmint.modem.credentials import Kind
 
     pair = {Kind.CLIENT_CERTIFICATE, Kind.PRIVATE_KEY}
-    there = [one for one in credentials.listing(modem, tag) if one.kind in pair]
-    own = loading.earlier(session, chosen)
+    there = [one for one in credentials.listing(visit.modem, tag) if one.kind in pair]
+    own = loading.earlier(visit)
     foreign = [one for one in there if one.sha256 not in own]
-    if foreign and not force and tag not in loading.begun(session, found, chosen):
+    if foreign and not force and tag not in loading.begun(visit):
         raise loading.in_the_way(foreign)
     return there
 
 
-def _generate(session: Session, modem: "Modem", chosen: DeviceId, tag: int, stale: "list[Stored]") -> bytes:
-    """The CSR as the modem encodes it, after its attestation was compared with it."""
+def _generate(visit: Visit, signer: Signer, tag: int, stale: "list[Stored]") -> bytes:
+    """The CSR as the modem encodes it, after its attestation was compared with it. What is begun is written down first."""
     from thingmint.modem import commands, credentials, keygen
 
-    with commands.offline(modem):
+    with bench.locked(visit.session) as locked:
+        enclosed.begin(locked, signer, visit.device, tag)
+    loading.begin(visit, [tag])
+    with commands.offline(visit.modem):
         for one in stale:
-            credentials.delete(modem, one.tag, one.kind)
-        made = keygen.generate(modem, tag, chosen.text)
-    session.console.say(f"made: a key in sec tag {tag} · {made.attestation.words}")
+            credentials.delete(visit.modem, one.tag, one.kind)
+        made = keygen.generate(visit.modem, tag, visit.device.text)
+    visit.session.console.say(f"made: a key in sec tag {tag} · {made.attestation.words}")
     return made.csr
 
 

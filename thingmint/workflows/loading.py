@@ -7,15 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
-from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.device import identity, renewal
 from thingmint.pki.device.record import Begun, Credential, DeviceFiles, Loading, Record
-from thingmint.session import Session
+from thingmint.workflows.station import Visit
 
 if TYPE_CHECKING:
-    from thingmint.modem.at import Modem
-    from thingmint.modem.commands import ModemIdentity
     from thingmint.modem.credentials import Kind, Stored
 
     Listing = Mapping[tuple[int, int], Stored]
@@ -39,43 +36,32 @@ class Wanted:
         return "" if self.content is None else digest(self.content)
 
 
-def load(
-    session: Session,
-    modem: "Modem",
-    found: "ModemIdentity",
-    chosen: DeviceId,
-    wanted: Sequence[Wanted],
-    *,
-    force: bool,
-) -> tuple[Credential, ...]:
+def load(visit: Visit, wanted: Sequence[Wanted], *, force: bool) -> tuple[Credential, ...]:
     """Bring the sec tags to what is wanted; returns what they hold then.
 
     Raises InputError where a tag holds something else that is not this device's, and nothing was written.
     """
     from thingmint.modem import commands, credentials
 
-    there = {(one.tag, one.kind): one for one in credentials.listing(modem)}
-    _require_own_key(session, found, chosen, wanted, there)
+    there = {(one.tag, one.kind): one for one in credentials.listing(visit.modem)}
+    _require_own_key(visit, wanted, there)
     todo = [one for one in wanted if one.content is not None and not _holds(there, one)]
-    obstacles = _obstacles(session, found, chosen, wanted, there)
+    obstacles = _obstacles(visit, wanted, there)
     if obstacles and not force:
         raise in_the_way(obstacles)
     stale = {(one.tag, one.kind) for one in obstacles} | ({(w.tag, int(w.kind)) for w in todo} & there.keys())
     if todo or stale:
-        begin(session, found, chosen, [one.tag for one in wanted])
-        with commands.offline(modem):
+        begin(visit, [one.tag for one in wanted])
+        with commands.offline(visit.modem):
             for tag, kind in sorted(stale):
-                credentials.delete(modem, tag, kind)
+                credentials.delete(visit.modem, tag, kind)
             for one in todo:
-                credentials.store(modem, one.tag, one.kind, one.content or b"")
-    for one in wanted:
-        word = "loaded" if one in todo else "unchanged"
-        session.console.say(
-            f"{word}: sec tag {one.tag} · {one.what} · {one.name} · {one.sha256[:16] or 'no digest known'}"
-        )
-    return tuple(
-        Credential(one.tag, one.what, one.sha256 or there[one.tag, one.kind].sha256, one.name) for one in wanted
-    )
+                credentials.store(visit.modem, one.tag, one.kind, one.content or b"")
+    loaded = [Credential(one.tag, one.what, one.sha256 or there[one.tag, one.kind].sha256, one.name) for one in wanted]
+    for one, now in zip(wanted, loaded, strict=True):
+        word = "unchanged" if one not in todo else "replaced" if (one.tag, one.kind) in there else "loaded"
+        visit.session.console.say(f"{word}: sec tag {now.sec_tag} · {now.kind} · {now.name} · {now.sha256[:16]}")
+    return tuple(loaded)
 
 
 def _holds(there: "Listing", one: Wanted) -> bool:
@@ -83,60 +69,60 @@ def _holds(there: "Listing", one: Wanted) -> bool:
     return stored is not None and stored.sha256 == one.sha256
 
 
-def _require_own_key(
-    session: Session, found: "ModemIdentity", chosen: DeviceId, wanted: Sequence[Wanted], there: "Listing"
-) -> None:
+def _require_own_key(visit: Visit, wanted: Sequence[Wanted], there: "Listing") -> None:
     """A key that was made in a modem is in that modem, or nowhere. Its digest cannot be predicted, only remembered."""
-    record = Record.read(DeviceFiles.of(session.workspace, chosen).record)
+    record = Record.read(_files(visit).record)
     loading = record.modem if record else None
     known = {one.sec_tag: one.sha256 for one in loading.credentials if one.kind == KEY} if loading else {}
     for one in wanted:
         if one.content is not None:
             continue
         stored = there.get((one.tag, one.kind))
-        if stored is None:
+        if loading and loading.imei != visit.identity.imei:
+            fault = f"that is the one with the IMEI {loading.imei}, not this one"
+        elif known and one.tag not in known:
+            fault = f"it is in sec tag {', '.join(map(str, known))}, not in {one.tag}"
+        elif stored is None:
             fault = f"sec tag {one.tag} of this modem holds none"
-        elif loading and loading.imei == found.imei and known.get(one.tag, stored.sha256) != stored.sha256:
+        elif known and known[one.tag] != stored.sha256:
             fault = f"sec tag {one.tag} of this modem holds another by now"
         else:
             continue
         raise CheckError(
-            f"the private key of {chosen} was made in its modem, and {fault}.",
+            f"the private key of {visit.device} was made in its modem, and {fault}.",
             things_to_try=[
                 "connect the modem that made it; name its tag: --sec-tag N",
-                f"if it is lost, make a new one: invoke device --imei {chosen} --renew --keygen --port P",
+                f"if it is lost, make a new one: invoke device --imei {visit.device} --renew --keygen --force --port P",
             ],
         )
 
 
-def begin(session: Session, found: "ModemIdentity", chosen: DeviceId, tags: Sequence[int]) -> None:
+def begin(visit: Visit, tags: Sequence[int]) -> None:
     """Write down that these tags of this modem are being loaded: a run that is cut off leaves half a credential there."""
-    own = DeviceFiles.of(session.workspace, chosen)
-    begun = Begun(found.imei, tuple(sorted(set(tags))))
-    with bench.locked(session):
-        session.workspace.write(own.record, replace(record_of(own), loading_begun=begun).to_json())
+    own = _files(visit)
+    begun = Begun(visit.identity.imei, tuple(sorted(set(tags))))
+    with bench.locked(visit.session):
+        visit.session.workspace.write(own.record, replace(record_of(own), loading_begun=begun).to_json())
 
 
-def begun(session: Session, found: "ModemIdentity", chosen: DeviceId) -> tuple[int, ...]:
+def begun(visit: Visit) -> tuple[int, ...]:
     """The sec tags of this modem that a run which was cut off had begun to load."""
-    record = Record.read(DeviceFiles.of(session.workspace, chosen).record)
+    record = Record.read(_files(visit).record)
     told = record.loading_begun if record else None
-    return told.sec_tags if told and told.imei == found.imei else ()
+    return told.sec_tags if told and told.imei == visit.identity.imei else ()
 
 
-def _obstacles(
-    session: Session,
-    found: "ModemIdentity",
-    chosen: DeviceId,
-    wanted: Sequence[Wanted],
-    there: "Listing",
-) -> "list[Stored]":
+def _files(visit: Visit) -> DeviceFiles:
+    return DeviceFiles.of(visit.session.workspace, visit.device)
+
+
+def _obstacles(visit: Visit, wanted: Sequence[Wanted], there: "Listing") -> "list[Stored]":
     """What the wanted tags hold that is neither wanted nor this device's own of an earlier time."""
     from thingmint.modem.credentials import Kind
 
-    own = earlier(session, chosen)
+    own = earlier(visit)
     known = {(one.tag, int(one.kind)): one for one in wanted}
-    tags = {one.tag for one in wanted} - set(begun(session, found, chosen))
+    tags = {one.tag for one in wanted} - set(begun(visit))
     return [
         stored
         for place, stored in sorted(there.items())
@@ -158,11 +144,10 @@ def in_the_way(obstacles: "Sequence[Stored]") -> InputError:
     )
 
 
-def earlier(session: Session, chosen: DeviceId) -> set[str]:
+def earlier(visit: Visit) -> set[str]:
     """The digests of what this device was given before: as its record tells, and what it was given of retired files."""
-    workspace = session.workspace
-    own = DeviceFiles.of(workspace, chosen)
-    retired = renewal.retired(workspace, chosen)
+    workspace, own = visit.session.workspace, _files(visit)
+    retired = renewal.retired(workspace, visit.device)
     records = [Record.read(path) for path in (own.record, *retired) if path.suffix == ".json"]
     loadings = [one.modem for one in records if one and one.modem]
     given = [path.read_bytes() for path in (own.certificate, own.chain, own.key, *retired) if path.is_file()]
@@ -197,13 +182,13 @@ def record_of(own: DeviceFiles) -> Record:
     return found
 
 
-def remember(session: Session, chosen: DeviceId, found: "ModemIdentity", loaded: Sequence[Credential]) -> None:
+def remember(visit: Visit, loaded: Sequence[Credential]) -> None:
     """The evidence, in the device's record: what, where, in which modem, for which hub, when."""
-    own = DeviceFiles.of(session.workspace, chosen)
+    own, session = _files(visit), visit.session
     loading = Loading(
-        imei=found.imei,
-        firmware=found.firmware,
-        hardware=found.hardware,
+        imei=visit.identity.imei,
+        firmware=visit.identity.firmware,
+        hardware=visit.identity.hardware,
         target=session.settings.hub_host,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         credentials=tuple(loaded),

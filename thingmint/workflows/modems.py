@@ -78,7 +78,7 @@ def known(session: Session) -> dict[str, str]:
             continue
         for one in record.modem.credentials if record and record.modem else ():
             if one.sha256:
-                names[one.sha256] = f"{path.stem} · {one.name}"
+                names[one.sha256] = one.name if one.kind == loading.ROOT else f"{path.stem} · {one.name}"
     with contextlib.suppress(ToolError):  # a list of credentials needs no certifi
         public = roots.server_roots()
         names |= {loading.digest(one.pem): one.name for one in (public.primary, public.secondary)}

@@ -1,6 +1,7 @@
 """provision: a device's credentials into its modem, each proven by the digest that the modem gives back."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,12 @@ from thingmint.ids import DeviceId
 from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.pki.device import enclosed, identity
-from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
 from thingmint.workflows import anchors, loading, options, station, targets
 from thingmint.workflows.loading import CERTIFICATE, KEY, MADE_IN_MODEM, ROOT, Wanted
-from thingmint.workflows.station import Leave
+from thingmint.workflows.station import NOTHING, Leave
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
@@ -29,10 +30,18 @@ class Tags:
     secondary: int = station.SECONDARY_TAG
 
     @classmethod
-    def parse(cls, own: str | None, secondary: str | None) -> "Tags":
-        found = cls(
-            station.sec_tag(own, "--sec-tag", station.SEC_TAG),
-            station.sec_tag(secondary, "--secondary-tag", station.SECONDARY_TAG),
+    def of(cls, record: Record | None) -> "Tags":
+        """Those that the device was loaded into before; else the article's."""
+        loaded = record.modem.credentials if record and record.modem else ()
+        own = next((one.sec_tag for one in loaded if one.kind == CERTIFICATE), station.SEC_TAG)
+        others = (one.sec_tag for one in loaded if one.sec_tag != own)
+        beside = station.SECONDARY_TAG if own != station.SECONDARY_TAG else own + 1
+        return cls(own, next(others, beside))
+
+    def but(self, own: str | None, secondary: str | None) -> "Tags":
+        """With what the command line says. Raises InputError."""
+        found = Tags(
+            station.sec_tag(own, "--sec-tag", self.own), station.sec_tag(secondary, "--secondary-tag", self.secondary)
         )
         if found.own == found.secondary:
             raise InputError(
@@ -47,8 +56,9 @@ def provision(
     *,
     imei: str | None,
     port: str | None,
-    tags: Tags,
-    leave: Leave,
+    sec_tag: str | None = None,
+    secondary_tag: str | None = None,
+    leave: Leave = NOTHING,
     server_root: str | None = None,
 ) -> None:
     """Server roots, client certificate and private key into the modem. What it holds already is left alone.
@@ -59,13 +69,15 @@ def provision(
     chosen = DeviceId.parse(imei)
     named = station.require_port(port)
     offered = _offered_root(session, server_root)
-    dry = f"load the credentials of {chosen} into the modem on {named}"
+    tags = Tags.of(Record.read(DeviceFiles.of(session.workspace, chosen).record)).but(sec_tag, secondary_tag)
+    dry = f"load the credentials of {chosen} into the sec tags {tags.own} and {tags.secondary} of the modem on {named}"
     if session.workspace.only_planned(DeviceFiles.of(session.workspace, chosen).certificate):
         station.dry(session, dry)
         return
     signer = identity.signer_of(session.workspace, chosen, None)
     certificate = identity.check(session.workspace, signer, chosen)
-    _require_authorities_in_date(session, certificate)
+    loading.record_of(DeviceFiles.of(session.workspace, chosen))
+    _require_in_date(session, certificate)
     if enclosed.begun(session.workspace, chosen) is not None:
         raise InputError(
             f"the modem of {chosen} was making a new key when that was cut off: its certificate may fit another.",
@@ -74,14 +86,13 @@ def provision(
     if station.dry(session, dry):
         return
     wanted = _wanted(session, chosen, certificate, tags, offered)
-    with station.opened(session, named) as modem:
-        found = station.meet(session, modem, chosen, leave)
-        loaded = loading.load(session, modem, found, chosen, wanted, force=leave.force)
-    loading.remember(session, chosen, found, loaded)
+    with station.visit(session, chosen, named, leave) as visit:
+        loaded = loading.load(visit, wanted, force=leave.force)
+    loading.remember(visit, loaded)
     session.console.say(
         f"proven: the modem of {chosen} holds what {session.settings.hub_host} needs, by the digest of each credential"
     )
-    _tell_next(session, chosen, tags, simulated=found.simulated)
+    _tell_next(session, chosen, tags, simulated=visit.identity.simulated)
 
 
 def _offered_root(session: Session, path: str | None) -> bytes | None:
@@ -94,7 +105,13 @@ def _offered_root(session: Session, path: str | None) -> bytes | None:
     return pem
 
 
-def _require_authorities_in_date(session: Session, certificate: Certificate) -> None:
+def _require_in_date(session: Session, certificate: Certificate) -> None:
+    """The device's own end is checked with its other files."""
+    if certificate.not_before > datetime.now(UTC):
+        raise InputError(
+            f"the certificate of {certificate.common_name} is good from {certificate.not_before:%Y-%m-%d %H:%M} UTC on.",
+            things_to_try=["check this machine's clock, and that of the one that made it", "wait until then"],
+        )
     for one in family.above(session.workspace, certificate):
         if one.expired:
             raise InputError(
@@ -114,6 +131,8 @@ def _wanted(
     own = DeviceFiles.of(session.workspace, chosen)
     public = roots.server_roots()
     root = offered or (_lab_root(hub) if hub and hub.lab else public.primary.pem)
+    if offered and hub and hub.lab and offered.split() != _lab_root(hub).split():
+        session.console.warn("the lab's own root is another: with this one, the device does not trust the lab.")
     shown = presented(session, hub, chosen, certificate)
     key = None if own.key_in_modem else loadable(own.key)
     return (

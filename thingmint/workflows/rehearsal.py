@@ -16,8 +16,6 @@ from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.session import Session, make_session
 from thingmint.workflows import authorities, connection, devices, keygen, laboratory, options, provisioning, simulated
-from thingmint.workflows.provisioning import Tags
-from thingmint.workflows.station import Leave
 
 KEPT = 5  # earlier rehearsals, for a look at what they left
 
@@ -104,12 +102,12 @@ def _twin(chosen: DeviceId) -> DeviceId:
 
 def _provision(inner: Session, device: DeviceId) -> None:
     with simulated.plugged_in(inner, device) as port:
-        provisioning.provision(inner, imei=device.text, port=port, tags=Tags(), leave=Leave())
+        provisioning.provision(inner, imei=device.text, port=port)
 
 
 def _keygen(inner: Session, device: DeviceId) -> None:
     with simulated.plugged_in(inner, device) as port:
-        keygen.device(inner, imei=device.text, port=port, leave=Leave())
+        keygen.device(inner, imei=device.text, port=port)
 
 
 def _boot(inner: Session, device: DeviceId) -> str:

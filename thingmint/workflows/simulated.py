@@ -11,7 +11,7 @@ from thingmint.lab.thing import faults
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.shell import quote
-from thingmint.workflows import connection, loading, station, targets
+from thingmint.workflows import connection, targets
 from thingmint.workflows.provisioning import Tags
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def boot(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> str
     if targets.dry(session, f"boot the simulated device {chosen}, which sends telemetry"):
         return ""
     hub = targets.open_hub(session)
-    tags = _tags(session, chosen)
+    tags = Tags.of(Record.read(DeviceFiles.of(session.workspace, chosen).record))
     build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary)
     memory = SecTags.open(_folder(session), chosen)
     return connection.heard(session, hub, chosen, lambda: sample.run(build, memory, emit))
@@ -97,15 +97,6 @@ def _require_lab(session: Session, chosen: DeviceId) -> None:
             f"the simulated device speaks to the lab alone, and the configuration names {session.settings.azure.hub}.",
             things_to_try=["unset THINGMINT_CONFIG", f"speak as the device: invoke connect --imei {chosen}"],
         )
-
-
-def _tags(session: Session, chosen: DeviceId) -> Tags:
-    """Those that it was provisioned with, as its application would have been built."""
-    record = Record.read(DeviceFiles.of(session.workspace, chosen).record)
-    loaded = record.modem.credentials if record and record.modem else ()
-    own = next((one.sec_tag for one in loaded if one.kind == loading.CERTIFICATE), station.SEC_TAG)
-    others = (one.sec_tag for one in loaded if one.sec_tag != own)
-    return Tags(own, next(others, station.SECONDARY_TAG))
 
 
 @contextlib.contextmanager

@@ -30,6 +30,9 @@ class Leave:
     force: bool = False  # what stands in the way is replaced
 
 
+NOTHING = Leave()
+
+
 def require_port(port: str | None) -> str:
     """Raises InputError where none was named."""
     if port is None:
@@ -87,8 +90,24 @@ def introduce(session: Session, modem: "Modem") -> "ModemIdentity":
     return found
 
 
-def meet(session: Session, modem: "Modem", device: DeviceId, leave: Leave) -> "ModemIdentity":
-    """The modem, introduced. Raises CheckError where it is another device's, InputError where hub and modem do not fit."""
+@dataclass(frozen=True)
+class Visit:
+    """A device's modem that is open, and has said who it is."""
+
+    session: Session
+    device: DeviceId
+    modem: "Modem"
+    identity: "ModemIdentity"
+
+
+@contextlib.contextmanager
+def visit(session: Session, device: DeviceId, port: str, leave: Leave) -> Iterator[Visit]:
+    """Raises CheckError where the modem is another device's, InputError where hub and modem do not fit."""
+    with opened(session, port) as modem:
+        yield Visit(session, device, modem, _meet(session, modem, device, leave))
+
+
+def _meet(session: Session, modem: "Modem", device: DeviceId, leave: Leave) -> "ModemIdentity":
     found = introduce(session, modem)
     _require_fit(session, leave, simulated=found.simulated)
     if found.imei == device.text:

@@ -29,11 +29,11 @@ def _flag(text: str) -> Any:
     return field(default=False, metadata={"switch": _Switch(text, bare=True)})
 
 
-def _number(text: str, default: int, most: int, *, bare: int | None = None, value: str = "N") -> Any:
+def _number(text: str, default: int, most: int, *, least: int = 0, bare: int | None = None) -> Any:
     def parse(given: str) -> int | None:
-        return int(given) if re.fullmatch(r"[0-9]{1,9}", given, re.ASCII) and int(given) <= most else None
+        return int(given) if re.fullmatch(r"[0-9]{1,9}", given, re.ASCII) and least <= int(given) <= most else None
 
-    switch = _Switch(text, value, bare, parse, f"a whole number up to {most}")
+    switch = _Switch(text, "N", bare, parse, f"a whole number from {least} to {most}")
     return field(default=default, metadata={"switch": switch})
 
 
@@ -66,7 +66,9 @@ class Faults:
     # the port and the line
     tcp: bool = _flag("the port is socket://127.0.0.1:N, as on systems without ptys")
     instant: bool = _flag("the line has no speed and its ring no end: for tests of something else")
-    baud: int = _number("the line's rate; a client with another one reads and writes garbage", BAUD, 1_000_000)
+    baud: int = _number(
+        "the line's rate; a client with another one reads and writes garbage", BAUD, 1_000_000, least=300
+    )
     # the AT host
     terminator: str = _choice("what ends a command", "cr", "null", "lf", "crlf")
     echo: bool = _flag("the host sends back what it is sent; permanent")
@@ -125,7 +127,9 @@ class Faults:
     )
     reboot: int = _number("it reboots after N bytes of one write; once", 0, 4000, bare=400)
     no_answer: bool = _flag("one write is done, and its answer never comes; once")
-    at_write: int = _number("which write, counted from 1, is struck by drop, unplug, reboot and no-answer", 1, 1000)
+    at_write: int = _number(
+        "which write, counted from 1, is struck by drop, unplug, reboot and no-answer", 1, 1000, least=1
+    )
 
 
 HARMLESS = Faults()

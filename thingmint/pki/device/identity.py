@@ -290,5 +290,6 @@ def write_companions(
             certificate.not_after.isoformat(),
             record.registered_on if record else None,
             key_in_modem=not own.key.exists(),
+            loading_begun=record.loading_begun if record else None,  # what a modem holds is this device's still
         )
         workspace.write(own.record, fresh.to_json())

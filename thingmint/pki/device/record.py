@@ -80,6 +80,8 @@ class Record:
 
     @classmethod
     def _of(cls, values: dict[str, Any]) -> "Record":
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")  # noqa: TRY004 - as of JSON that is none
         loaded = values.get("modem")
         if loaded is not None:
             loaded = Loading(**{**loaded, "credentials": tuple(Credential(**one) for one in loaded["credentials"])})
