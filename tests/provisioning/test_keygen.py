@@ -207,9 +207,11 @@ def test_the_key_is_looked_for_in_the_tag_and_the_modem_that_made_it(desk: Desk)
             desk.provision(imei, thing, tag="10")
         desk.provision(imei, thing)  # where it was loaded before
     assert "Event was successfully sent" in boot(desk, imei)[-1]
-    with desk.plugged_in(imei, "instant", f"imei={desk.imei()}") as other:
-        with pytest.raises(CheckError, match=f"the one with the IMEI {imei}"):
-            desk.provision(imei, other, leave=Leave(mismatch=True))
+    with (
+        desk.plugged_in(imei, "instant", f"imei={desk.imei()}") as other,
+        pytest.raises(CheckError, match=f"the one with the IMEI {imei}"),
+    ):
+        desk.provision(imei, other, leave=Leave(mismatch=True))
 
 
 def test_a_modem_that_will_not_do_leaves_no_identity_on_the_hub(desk: Desk) -> None:
