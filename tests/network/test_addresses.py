@@ -22,11 +22,12 @@ def test_every_notation_of_ipv6_is_read(text: str, meant: str) -> None:
     ("text", "said"),
     [
         ("13.70.74.195", "--ipv4 13.70.74.195"),
-        ("fe80::1%eth0", "zone (%eth0)"),
+        ("fe80::1%eth0", "has a zone"),
+        ("fe80::1%\x1b[31m", "has a zone"),
         ("2001:db8::1%", "no IPv6 address"),
         ("[64:ff9b::d46:4ac3]", "--address 64:ff9b::d46:4ac3"),
         (" 64:ff9b::d46:4ac3", "--address 64:ff9b::d46:4ac3"),
-        ("64:ff9b::d46:4ac3/96", "an address has no length"),
+        ("64:ff9b::d46:4ac3/96", "--address 64:ff9b::d46:4ac3"),
         ("64:ff9b::13.70.74.295", "no IPv6 address"),
         ("64:ff9b::13.70.74.195:1", "no IPv6 address"),
         ("2001:db8::1::2", "At most one '::'"),
@@ -42,6 +43,7 @@ def test_what_is_no_ipv6_address_is_refused(text: str, said: str) -> None:
         addresses.ipv6(text, "--address")
     assert said in caught.value.render()
     assert "--address" in caught.value.message
+    assert caught.value.render().replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,9 @@ def test_a_resolver_is_named_by_number(text: str, host: str, port: int) -> None:
     assert addresses.resolver(str(found), "--resolver") == found
 
 
-@pytest.mark.parametrize("text", ["localhost", "", "192.0.2.53:0", "192.0.2.53:65536", "[::1]:", "::1]:53", "1.2.3:53"])
+@pytest.mark.parametrize(
+    "text", ["localhost", "", "192.0.2.53:0", "192.0.2.53:65536", "[::1]:", "::1]:53", "1.2.3:53", "fe80::1%\n"]
+)
 def test_what_is_no_resolver_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no resolver's address"):
         addresses.resolver(text, "--resolver")

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thingmint.network import nat64
@@ -47,6 +47,7 @@ def test_the_articles_address_fits_one_length_alone() -> None:
     assert not reading.known_from
 
 
+@settings(deadline=None)
 @given(servers(), prefixes())
 def test_what_is_embedded_is_found_again(ipv4: IPv4Address, prefix: IPv6Network) -> None:
     address = nat64.embed(ipv4, prefix)

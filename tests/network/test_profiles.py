@@ -1,5 +1,6 @@
 """Operators' networks: the released file is valid, each slip is named, and a profile is an expectation."""
 
+import dataclasses
 from ipaddress import IPv6Network
 from pathlib import Path
 
@@ -88,3 +89,5 @@ def test_only_a_prefix_that_nobody_expected_is_a_surprise() -> None:
     other = IPv6Network("64:ff9b::/96")
     assert telstra.surprise(frozenset({other, *telstra.nat64})) is None
     assert "expects the NAT64 prefix 2001:8004:11d0:4e2a::/96;" in (telstra.surprise(frozenset({other})) or "")
+    without = dataclasses.replace(telstra, nat64=())
+    assert "expects no NAT64;" in (without.surprise(frozenset({other})) or "")

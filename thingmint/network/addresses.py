@@ -35,11 +35,11 @@ def ipv6(text: str, option: str) -> IPv6Address:
         address = IPv6Address(text)
     except ValueError as error:
         raise InputError(
-            f"{option} {text!r} is no IPv6 address: {_why(error, text)}.", things_to_try=_hints(text, option)
+            f"{option} {text!r} is no IPv6 address: {_why(error, text)}.", things_to_try=[_hint(text, option)]
         ) from None
     if address.scope_id is not None:
         raise InputError(
-            f"{option} {text} has a zone (%{address.scope_id}): it is valid on one link alone, where there is no NAT64.",
+            f"{option} {text!r} has a zone (after the %): it is valid on one link alone, where there is no NAT64.",
             things_to_try=["take the address that the device's log shows behind `IPv6 Address found`"],
         )
     return address
@@ -50,9 +50,10 @@ def ipv4(text: str, option: str) -> IPv4Address:
     try:
         return IPv4Address(text)
     except ValueError as error:
-        if ":" in text:
+        if _is_ipv6(text):
             raise InputError(
-                f"{option} {text} is no IPv4 address.", things_to_try=[f"to read an IPv6 address: --address {text}"]
+                f"{option} {text} is an IPv6 address, and an IPv4 address is converted.",
+                things_to_try=[f"to read it: --address {text}"],
             ) from None
         raise InputError(
             f"{option} {text!r} is no IPv4 address: {_why(error, text)}.",
@@ -68,7 +69,7 @@ def prefix(text: str, where: str) -> IPv6Network:
     address = ipv6(given, where)
     lengths = ", ".join(f"/{one}" for one in LENGTHS)
     if length not in {str(one) for one in LENGTHS}:
-        raise InputError(f"{where} {text}: /{length} is no length that NAT64 has.", things_to_try=[f"one of {lengths}"])
+        raise InputError(f"{where} {text!r} has a length that NAT64 does not.", things_to_try=[f"one of {lengths}"])
     network = IPv6Network((address, int(length)), strict=False)
     if network.network_address != address:
         raise InputError(
@@ -93,7 +94,8 @@ def resolver(text: str, option: str) -> ResolverAddress:
         found = ipaddress.ip_address(host)
     except ValueError:
         found = None
-    if found is None or not 1 <= number <= 65535:
+    zone = host.partition("%")[2]
+    if found is None or not 1 <= number <= 65535 or not re.fullmatch(r"[\w.@-]*", zone, re.ASCII):
         raise InputError(
             f"{option} {text!r} is no resolver's address.",
             things_to_try=[
@@ -112,14 +114,19 @@ def _is_ipv4(text: str) -> bool:
     return True
 
 
+def _is_ipv6(text: str) -> bool:
+    try:
+        return IPv6Address(text).scope_id is None
+    except ValueError:
+        return False
+
+
 def _why(error: ValueError, text: str) -> str:
     """Python's own words without the text, which stands before them already."""
     return str(error).removesuffix(f" in {text!r}").replace(f"{text!r}", "it")
 
 
-def _hints(text: str, option: str) -> list[str]:
-    if "/" in text and option != "--prefix":
-        return [f"an address has no length: {option} {text.partition('/')[0]}"]
-    if text.startswith("[") or text != text.strip():
-        return [f"the address alone: {option} {text.strip().strip('[]')}"]
-    return ["e.g. 2001:8004:11d0:4e2a::d46:4ac3"]
+def _hint(text: str, option: str) -> str:
+    """The address that may be meant: out of a URL's brackets, without spaces or a prefix's length."""
+    alone = text.strip().partition("/")[0].strip("[]")
+    return f"the address alone: {option} {alone}" if _is_ipv6(alone) else "e.g. 2001:8004:11d0:4e2a::d46:4ac3"

@@ -34,9 +34,13 @@ class Profile:
         """What is unexpected about the prefixes that were found on this network, or None."""
         if found & set(self.nat64):
             return None
-        expected = ", ".join(map(str, self.nat64)) or "none"
+        if not self.nat64:
+            return f"the profile {self.name} expects no NAT64; what was found is used."
         doubted = " (unverified)" if "nat64" in self.unverified else ""
-        return f"the profile {self.name} expects the NAT64 prefix {expected}{doubted}; what was found is used."
+        return (
+            f"the profile {self.name} expects the NAT64 prefix {' or '.join(map(str, self.nat64))}{doubted}; "
+            "what was found is used."
+        )
 
 
 def _prefix(value: str) -> str:

@@ -83,18 +83,18 @@ def discovered(
         session.console.warn(f"the answer {one} holds no NAT64 prefix; it is left aside.")
     if expected and (surprise := expected.surprise(told.prefixes)):
         session.console.warn(surprise)
-    named = dict(_of_profiles())
+    named = dict(reversed(_of_profiles()))  # where two have the same, the first
     for prefix in sorted(told.prefixes):
-        session.console.say(f"found: {prefix}" + (f" (that of {named[prefix]})" if prefix in named else ""))
+        session.console.say(f"found: {prefix}" + (f" ({named[prefix]})" if prefix in named else ""))
     return told.prefixes
 
 
 def _of_profiles() -> Sources:
-    """What operators are expected to have, and what the RFC has for all."""
+    """What the RFC has for all, and what operators are expected to have."""
     from thingmint.network.profiles import profiles
 
     found = [(prefix, f"the profile {one.name}") for one in profiles().values() for prefix in one.nat64]
-    return [*found, (rfc6052.WELL_KNOWN, "RFC 6052, the well-known prefix")]
+    return [(rfc6052.WELL_KNOWN, "RFC 6052: the well-known prefix"), *found]
 
 
 def readings(
@@ -149,11 +149,8 @@ def _read(
         say(f"nobody knows the prefix; /{results[0].prefix.prefixlen} is the one length that fits")
     else:
         lengths = ", ".join(f"/{one.prefix.prefixlen}" for one in results)
-        say(
-            f"nobody knows the prefix; the lengths that fit: {lengths} (--prefix PREFIX or --discover tells them apart)"
-        )
-    for one in results:
-        if len(results) > 1:
+        say(f"nobody knows the prefix; lengths that fit: {lengths} (--prefix PREFIX or --discover tells them apart)")
+        for one in results:
             say(f"  /{one.prefix.prefixlen}: {one.ipv4} behind {one.prefix}")
     _warn_of_doubts(session, [(one.ipv4, one.prefix) for one in results])
     if as_json:
