@@ -440,6 +440,40 @@ def modem(session: "Session", imei: str | None = None, fault: list[str] | None =
 modem.__doc__ += "\n\n--fault switches:\n\n" + "".join(f"{name}\n    {text}\n" for name, text in faults.described())
 
 
+@verb(
+    address="an IPv6 address, e.g. from a device's log: which IPv4 server it stands for",
+    ipv4="an IPv4 address: what it is on an IPv6-only network",
+    prefix="the network's NAT64 prefix, e.g. 64:ff9b::/96",
+    discover="ask the resolver which prefix the network has that this machine is on",
+    resolver="ADDRESS or [ADDRESS]:PORT of the resolver to ask; the system's if not given",
+    network="an operator of config/networks.yaml, whose prefix is expected",
+    json="print JSON",
+)
+def nat64(
+    session: "Session",
+    address: str | None = None,
+    ipv4: str | None = None,
+    prefix: str | None = None,
+    discover: bool = False,
+    resolver: str | None = None,
+    network: str | None = None,
+    json: bool = False,
+) -> None:
+    """Convert between IPv4 and IPv6 addresses as a NAT64 does, or discover the network's prefix."""
+    from thingmint.workflows import translation
+
+    translation.nat64(
+        session,
+        address=address,
+        ipv4=ipv4,
+        prefix=prefix,
+        discover=discover,
+        resolver=resolver,
+        network=network,
+        as_json=json,
+    )
+
+
 @verb(imei=_IMEI)
 def rehearse(session: "Session", imei: str | None = None) -> None:
     """Run the whole path in a workspace and a lab of its own, from root CA to telemetry."""

@@ -25,7 +25,7 @@ def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @functools.cache
 def task_names() -> list[str]:
-    return re.findall(r"^  ([a-z-]+)  ", invoke("--list").stdout, re.MULTILINE)
+    return re.findall(r"^  ([a-z0-9-]+)  ", invoke("--list").stdout, re.MULTILINE)
 
 
 @functools.cache
@@ -35,7 +35,7 @@ def help_of(name: str) -> str:
 
 def test_every_task_is_documented_with_an_example_and_nothing_else_is() -> None:
     reference = (ROOT / "docs/reference/tasks.md").read_text(encoding="utf-8")
-    entries = dict(re.findall(r"^## ([a-z-]+)\n(.*?)(?=^## |\Z)", reference, re.MULTILINE | re.DOTALL))
+    entries = dict(re.findall(r"^## ([a-z0-9-]+)\n(.*?)(?=^## |\Z)", reference, re.MULTILINE | re.DOTALL))
     assert sorted(entries) == sorted(task_names())
     for name, text in entries.items():
         assert "Example: `" in text, name
@@ -49,7 +49,7 @@ def test_every_option_has_help_and_stands_in_the_reference(name: str) -> None:
     assert "none" not in shown.split("Docstring:")[1].split("Options:")[0]
     reference = (ROOT / "docs/reference/tasks.md").read_text(encoding="utf-8")
     entry = reference.split(f"## {name}\n")[1].split("\n## ")[0]
-    for option, text in re.findall(r"^  (--[a-z-]+)(?:=\w+)?(.*)$", shown, re.MULTILINE):
+    for option, text in re.findall(r"^  (--[a-z0-9-]+)(?:=\w+)?(.*)$", shown, re.MULTILINE):
         assert len(text.strip()) > 5, f"{name} {option} has no help"
         assert option in entry, f"{name} {option} is not in the reference"
 
@@ -81,14 +81,14 @@ def test_the_readmes_transcript_is_a_real_run(tmp_path: Path) -> None:
 
 
 def test_every_command_that_a_message_or_a_document_names_exists() -> None:
-    known = {name: set(re.findall(r"^  (--[a-z-]+)", help_of(name), re.MULTILINE)) for name in task_names()}
+    known = {name: set(re.findall(r"^  (--[a-z0-9-]+)", help_of(name), re.MULTILINE)) for name in task_names()}
     for source in [*(ROOT / "thingmint").rglob("*.py"), ROOT / "tasks.py", *MARKDOWN]:
         text = source.read_text(encoding="utf-8")
-        for name in re.findall(r"(?:`|: )invoke ([a-z][a-z-]*)", text):
+        for name in re.findall(r"(?:`|: )invoke ([a-z][a-z0-9-]*)", text):
             assert name in known, f"{source}: there is no task {name}"
         for line in re.findall(r"\binvoke ([^`\"\n;·|(]+)", text):
             task = ""
-            for word in re.findall(r"--[a-z-]+|[a-z]+(?:-[a-z]+)*", line):
+            for word in re.findall(r"--[a-z0-9-]+|[a-z][a-z0-9]*(?:-[a-z0-9]+)*", line):
                 if word in known:
                     task = word
                 elif word.startswith("--") and task:

@@ -6,11 +6,13 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> hub      CA certificates and device registry, through Microsoft's SDKs
                           -> device   the device's own side: X.509, MQTT, telemetry
                           -> modem    an nRF9160 over its serial line: AT commands, credentials proven by digest
+                          -> network  NAT64 addresses, discovery, operators' profiles
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server);
                                       thing/ (a simulated Thingy:91)
 
     workflows     -> idlist (a series' ids), sealed (what is encrypted for a passphrase or for certificates)
     all of them   -> session (config, workspace, shell, console, passphrases), target, roots, ids, private, files, errors
+    config, network -> yamlfile (what people write, read without surprises)
     pki           -> openssl, engine (argv and words) -> nothing; processes start in shell alone
 
 Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked.

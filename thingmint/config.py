@@ -1,6 +1,5 @@
 """The configuration: one YAML file, environment variables over it, typed and frozen. Errors name file, key and cure."""
 
-import datetime as dt
 import os
 import re
 from collections.abc import Mapping
@@ -8,35 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from thingmint import yamlfile
 from thingmint.errors import ConfigError
-from thingmint.workspace import REPOSITORY
+from thingmint.yamlfile import Section, fits
 
-DEFAULT_FILE = REPOSITORY / "config" / "lab.yaml"
+DEFAULT_FILE = yamlfile.FOLDER / "lab.yaml"
 _PREFIX = "THINGMINT_"
 _NOT_SETTINGS = {"THINGMINT_CONFIG", "THINGMINT_WORKSPACE"}
+_INSTEAD = ("set THINGMINT_CONFIG to a file that does", "unset it to use config/lab.yaml")
 
 
-def _text(pattern: str, what: str) -> AfterValidator:
-    def validate(value: str) -> str:
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError(f"{value!r} is not {what}")
-        return value
-
-    return AfterValidator(validate)
-
-
-_UUID = _text(
+_UUID = fits(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "an id like 01234567-89ab-cdef-0123-456789abcdef (`az account show` prints yours)",
 )
-_COMMON_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "a name of 1 to 64 letters, digits, spaces and . _ -")
-_HUB_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9-]{1,48}[A-Za-z0-9]", "a hub name: 3 to 50 letters, digits and -")
-_GROUP_NAME = _text(r"[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]", "a resource group name: 1 to 90 of A-Z a-z 0-9 . _ ( ) -")
-_CERTIFICATE_NAME = _text(r"[A-Za-z0-9._-]{1,64}", "a certificate name: 1 to 64 letters, digits and . _ -")
-_VARIABLE = _text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+_COMMON_NAME = fits(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "a name of 1 to 64 letters, digits, spaces and . _ -")
+_HUB_NAME = fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,48}[A-Za-z0-9]", "a hub name: 3 to 50 letters, digits and -")
+_GROUP_NAME = fits(r"[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]", "a resource group name: 1 to 90 of A-Z a-z 0-9 . _ ( ) -")
+_CERTIFICATE_NAME = fits(r"[A-Za-z0-9._-]{1,64}", "a certificate name: 1 to 64 letters, digits and . _ -")
+_VARIABLE = fits(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 # Where somebody may put the passphrase itself by mistake: what stands there is never repeated.
 _NEVER_QUOTED = {"pki.passphrase"}
 
@@ -52,12 +43,7 @@ def _passphrase_source(value: str) -> str:
     return value
 
 
-class _Section(BaseModel):
-    # strict: YAML has its own ideas of what 350457791791735879 and NO mean; nothing is converted behind the user's back.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class AzureSettings(_Section):
+class AzureSettings(Section):
     """The hub and who signs in. `{4}` in a name stands for the first four characters of the subscription id."""
 
     subscription_id: Annotated[str, _UUID]
@@ -71,7 +57,7 @@ class AzureSettings(_Section):
     production: bool
 
 
-class PkiSettings(_Section):
+class PkiSettings(Section):
     """How certificates are made. `days` is the default validity, clipped to the issuer's."""
 
     openssl: Annotated[str, Field(min_length=1)]
@@ -83,14 +69,14 @@ class PkiSettings(_Section):
     passphrase: Annotated[str, AfterValidator(_passphrase_source)]
 
 
-class LabSettings(_Section):
+class LabSettings(Section):
     """The local hub: whether tasks start it by themselves, and after how many idle minutes it ends."""
 
     autostart: bool
     idle_minutes: Annotated[int, Field(ge=1, le=1440)]
 
 
-class Settings(_Section):
+class Settings(Section):
     """The values in force. `target` says whether the hub is the lab's or Azure's."""
 
     target: Literal["lab", "azure"]
@@ -121,47 +107,21 @@ def load(environment: Mapping[str, str] = os.environ) -> Loaded:
     """The file in force, with the environment over it. Raises ConfigError; nothing is started or written."""
     named = environment.get("THINGMINT_CONFIG")
     file = Path(named).absolute() if named else DEFAULT_FILE
-    values = _read(file)
+    values = yamlfile.read(file, "azure", instead=_INSTEAD)
     overrides = _override(values, environment, file)
     _expand_names(values)
     try:
         return Loaded(Settings.model_validate(values), file, overrides)
     except ValidationError as error:
         released = "azure.yaml" if values.get("target") == "azure" else DEFAULT_FILE.name
-        raise _explain(error, file, overrides, released=released) from None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"the configuration file {file} does not exist.",
-            things_to_try=["set THINGMINT_CONFIG to a file that does", "unset it to use config/lab.yaml"],
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"the configuration file {file} cannot be read: {why}.") from None
-    try:
-        values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{file} is no valid YAML.",
-            detail=str(error),
-            things_to_try=["mend the line named above (indentation by spaces, `key: value`, quotes closed)"],
-        ) from None
-    except ValueError as error:  # PyYAML's own converters: a date like 2026-99-99
-        raise ConfigError(f"{file} is no valid YAML: {error}.", things_to_try=["quote that value"]) from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{file} holds no settings: sections like `azure:` were expected at its top.")
-    return values
+        raise yamlfile.explain(error, file, overrides, released=released, never_quoted=_NEVER_QUOTED) from None
 
 
 def _override(values: dict[str, Any], environment: Mapping[str, str], file: Path) -> dict[str, str]:
     """Apply THINGMINT_<SECTION>_<KEY> to `values` in place; returns key path → variable."""
     known: dict[str, tuple[str, ...]] = {_PREFIX + "TARGET": ("target",)}
     for section, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             for key in field.annotation.model_fields:
                 known[f"{_PREFIX}{section}_{key}".upper()] = (section, key)
     applied: dict[str, str] = {}
@@ -209,51 +169,3 @@ def _expand_names(values: dict[str, Any]) -> None:
         for key in ("resource_group", "hub", "provisioning_service", "certificate"):
             if isinstance(azure.get(key), str):
                 azure[key] = azure[key].replace("{4}", first_four)
-
-
-def _explain(error: ValidationError, file: Path, overrides: Mapping[str, str], *, released: str) -> ConfigError:
-    lines = []
-    variables: dict[str, None] = {}  # ordered, each once
-    cures: dict[str, None] = {}
-    for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
-        where = f"{overrides[path]} (environment)" if path in overrides else path
-        given, kind = problem["input"], problem["type"]
-        variables |= {overrides.get(path, ""): None}
-        if kind == "missing":
-            lines.append(f"{where}: is missing")
-            cures[f"add `{path.rpartition('.')[2]}:`; config/{released} as released shows every key"] = None
-        elif kind == "extra_forbidden":
-            lines.append(f"{where}: is no known key")
-            cures["remove it, or mend its spelling; docs/reference/configuration.md lists the keys"] = None
-        elif path in _NEVER_QUOTED:
-            lines.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
-            cures[f"mend {where}"] = None
-        elif kind == "string_type" and isinstance(given, bool | int | float | dt.date):
-            lines.append(f"{where}: YAML read this value as {given!r} ({type(given).__name__}), not as text")
-            cures[f'quote it, as in  {path.rpartition(".")[2]}: "…"'] = None
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {message}" if repr(given) in message else f"{where}: {message}; found {given!r}")
-            cures[f"mend {where}"] = None
-    at_fault = str(file) if "" in variables else f"the environment ({', '.join(variables)})"
-    return ConfigError(f"{at_fault} is invalid.", detail="\n".join(lines), things_to_try=cures)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML lets the last of two equal keys win without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    "while reading a section", node.start_mark, "a list or section cannot be a key", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    "while reading a section", node.start_mark, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
