@@ -234,7 +234,7 @@ def device(
         options.require_alone("--imei-file", why, imei=imei, renew=renew, keygen=keygen, **of_modem)
         series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=register)
     elif keygen:
-        leave = station.Leave(mismatch=allow_mismatch, lab_root=allow_lab_root, force=force)
+        leave = station.Leave(mismatch=allow_mismatch, misfit=allow_lab_root, force=force)
         generated.device(
             session,
             imei=imei,
@@ -311,7 +311,7 @@ def provision(
         port=port,
         sec_tag=sec_tag,
         secondary_tag=secondary_tag,
-        leave=Leave(mismatch=allow_mismatch, lab_root=allow_lab_root, force=force),
+        leave=Leave(mismatch=allow_mismatch, misfit=allow_lab_root, force=force),
         server_root=server_root,
     )
 

@@ -129,7 +129,10 @@ def test_wrong_input_is_told_before_any_port_is_opened(desk: CommandLine, tmp_pa
         (["provision", "--imei", "never-made", "--port", "P"], "has no certificate here"),
         (["provision", "--imei", IMEI, "--port", "P", "--sec-tag", "ten"], "is no sec tag"),
         (["provision", "--imei", IMEI, "--port", "P", "--sec-tag", "16842753"], "nRF Cloud"),
-        (["provision", "--imei", IMEI, "--port", "P", "--sec-tag", "11"], "--secondary-tag 12"),
+        (
+            ["provision", "--imei", IMEI, "--port", "P", "--sec-tag", "11", "--secondary-tag", "11"],
+            "--secondary-tag 12",
+        ),
         (["provision", "--imei", IMEI, "--port", "P", "--server-root", str(root)], "no CA"),
         (["creds"], "no port was named"),
         (["creds-delete", "--port", "P"], "no sec tag was named"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.modem.host import Host, Nrf
-from thingmint.errors import CheckError, InputError, ModemError
+from thingmint.errors import CheckError, ModemError
 from thingmint.modem import commands
 from thingmint.modem.at import Modem
 
@@ -36,18 +36,15 @@ def test_an_answer_that_makes_no_sense_is_an_error(modem: Modem, nrf: Nrf, answe
         commands.functional_mode(modem)
 
 
-def test_contexts_are_read_and_defined(modem: Modem, host: Host, nrf: Nrf) -> None:
+def test_contexts_are_read(modem: Modem) -> None:
     assert commands.pdn_contexts(modem) == (commands.PdnContext(0, "IP", "internet", "10.0.1.1"),)
-    nrf.replies['AT+CGDCONT=0,"IPV6","telstra.iot"'] = b"OK\r\n"
-    commands.define_pdn(modem, 0, "IPV6", "telstra.iot")
-    assert host.commands[-1] == 'AT+CGDCONT=0,"IPV6","telstra.iot"'
 
 
-@pytest.mark.parametrize(("family", "apn"), [("IPV5", "internet"), ("IP", 'a","b'), ("IP", "x" * 101)])
-def test_a_context_that_cannot_be_is_not_sent(modem: Modem, host: Host, family: str, apn: str) -> None:
-    with pytest.raises(InputError):
-        commands.define_pdn(modem, 0, family, apn)
-    assert host.commands == []
+def test_the_mode_of_a_conversation_that_was_cut_off_is_restored(modem: Modem, nrf: Nrf) -> None:
+    nrf.cfun = 4
+    with commands.offline(modem, back_to=1) as mode:
+        assert (mode, nrf.cfun) == (1, 4)
+    assert nrf.cfun == 1
 
 
 @pytest.mark.parametrize("before", [0, 1, 21])

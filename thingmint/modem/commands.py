@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from thingmint.errors import InputError, ModemError, ThingmintError
+from thingmint.errors import ModemError, ThingmintError
 from thingmint.modem import refusals
 from thingmint.modem.at import Modem
 
@@ -13,7 +13,6 @@ SIMULATED = "thingmint, simulated"
 OFFLINE = 4  # flight mode: the SIM and the credential storage work, the radio does not
 _MODE_SECONDS = 60.0  # leaving a network takes its time
 
-_FAMILIES = ("IP", "IPV6", "IPV4V6", "Non-IP")
 _CONTEXT = re.compile(r'\+CGDCONT: (\d+),"([^"]*)","([^"]*)"(?:,"([^"]*)")?.*')
 
 
@@ -61,18 +60,20 @@ def set_functional_mode(modem: Modem, mode: int) -> None:
 
 
 @contextmanager
-def offline(modem: Modem) -> Iterator[None]:
+def offline(modem: Modem, *, back_to: int | None = None) -> Iterator[int]:
     """The modem in flight mode, where credentials may be changed; then in the mode it was in, whatever happens.
 
-    Raises ModemError if it does not go offline, or not back; the latter never hides an error from inside.
+    Yields that mode. `back_to`: the one that an earlier conversation found, and was cut off before it restored it. Raises ModemError if it does not go offline, or not back; the latter never hides an error from inside.
     """
-    before = functional_mode(modem)
+    mode = functional_mode(modem)
+    before = back_to if mode == OFFLINE and back_to is not None else mode
     if before == OFFLINE:
-        yield
+        yield before
         return
     try:
-        _go_offline(modem)
-        yield
+        if mode != OFFLINE:
+            _go_offline(modem)
+        yield before
     except BaseException as first:
         try:
             _restore(modem, before)
@@ -90,15 +91,6 @@ def pdn_contexts(modem: Modem) -> tuple[PdnContext, ...]:
             raise refusals.nonsense("AT+CGDCONT?", line)
         found.append(PdnContext(int(match[1]), match[2], match[3], match[4] or ""))
     return tuple(found)
-
-
-def define_pdn(modem: Modem, cid: int, family: str, apn: str) -> None:
-    """AT+CGDCONT: how the modem will attach from the next time on."""
-    if family not in _FAMILIES:
-        raise InputError(f"{family!r} is no PDN type.", things_to_try=[f"one of {', '.join(_FAMILIES)}"])
-    if not re.fullmatch(r"[A-Za-z0-9.-]{0,100}", apn):  # 3GPP TS 23.003, 9.1
-        raise InputError(f"{apn!r} is no APN.", things_to_try=["letters, digits, '.' and '-': the operator names it"])
-    modem.ask(f'AT+CGDCONT={cid},"{family}","{apn}"')
 
 
 def _word(modem: Modem, command: str) -> str:

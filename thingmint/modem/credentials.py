@@ -88,8 +88,8 @@ def store(modem: Modem, tag: int, kind: int, content: bytes) -> None:
     require_users_tag(tag)
     command = _write_command(tag, kind, content)
     if len(command) > LONGEST:
-        require_loadable(content, f"the {_name(kind)} for tag {tag}", tag=tag)
-    wanted = _digest(content)
+        require_loadable(content, f"the {kind_name(kind)} for tag {tag}", tag=tag)
+    wanted = digest(content)
     faults: list[ModemError | None] = []
     found = None
     try:
@@ -107,7 +107,7 @@ def store(modem: Modem, tag: int, kind: int, content: bytes) -> None:
         raise refused
     said = _variant(content, found)
     failure = ModemError(
-        f"the {_name(kind)} for tag {tag} did not arrive whole in the modem at {modem.port}, twice: {said}.",
+        f"the {kind_name(kind)} for tag {tag} did not arrive whole in the modem at {modem.port}, twice: {said}.",
         detail="\n".join([f"written: {wanted}", f"found:   {found or '-'}", *(one.message for one in faults if one)]),
         things_to_try=_cures(said),
     )
@@ -157,7 +157,7 @@ def _clear_up(modem: Modem, tag: int, kind: int, error: BaseException) -> None:
     try:
         delete(modem, tag, kind)
     except ModemError:
-        left = f"the {_name(kind)} of tag {tag} may be in the modem incomplete: run this again, or delete it there"
+        left = f"the {kind_name(kind)} of tag {tag} may be in the modem incomplete: run this again, or delete it there"
         if isinstance(error, ModemError):
             error.things_to_try = (left, *error.things_to_try)
         else:
@@ -178,11 +178,12 @@ def _write_command(tag: int, kind: int, content: bytes) -> str:
     return f'AT%CMNG=0,{tag},{int(kind)},"{content.decode("ascii")}"'
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """As the modem lists it: SHA-256 of the exact bytes, in upper-case hex."""
     return hashlib.sha256(content).hexdigest().upper()
 
 
-def _name(kind: int) -> str:
+def kind_name(kind: int) -> str:
     return Kind(kind).words if kind in set(Kind) else f"credential of type {kind}"
 
 
@@ -196,7 +197,7 @@ def _variant(content: bytes, found: str | None) -> str:
         ("the last newline is missing", content.removesuffix(b"\n")),
         ("it holds CRLF line ends, the last one missing", crlf.removesuffix(b"\r\n")),
     ):
-        if _digest(variant) == found:
+        if digest(variant) == found:
             return words
     for start, kept in ((content, ""), (crlf, ", with CRLF line ends")):
         running = hashlib.sha256()

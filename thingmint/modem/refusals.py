@@ -4,6 +4,7 @@ from thingmint.errors import ModemError
 
 NOT_FOUND = 513
 ALREADY_EXISTS = 519
+KEYGEN_FAILED = 523
 INVALID_CONTENT = 527
 WRONG_PARAMETER = 50
 
@@ -34,7 +35,7 @@ _CODES: dict[int, tuple[str, list[str]]] = {
     515: ("its memory for credentials is full", ["remove a tag that is not needed: invoke creds, invoke creds-delete"]),
     518: ("not allowed while the modem is active", [_OFFLINE]),
     ALREADY_EXISTS: ("there is a credential already", ["delete it first: invoke creds-delete --sec-tag N"]),
-    523: (
+    KEYGEN_FAILED: (
         "it could not make a key",
         [
             "the tag may hold a key already: invoke creds, then invoke creds-delete --sec-tag N",

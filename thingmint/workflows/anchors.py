@@ -27,6 +27,20 @@ def presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certi
     return own.chain if needed else own.certificate
 
 
+def presented_or_chain(session: Session, hub: "Hub | None", chosen: DeviceId, certificate: Certificate) -> Path:
+    """As `presented`; where the hub cannot be asked, or trusts none of them yet, the chain, which fits every anchor."""
+    chain = DeviceFiles.of(session.workspace, chosen).chain
+    if hub is None:
+        return chain
+    try:
+        return presented(session, hub, chosen, certificate)
+    except (InputError, HubError) as error:
+        session.console.warn(
+            f"{error.message} The device is given its whole chain, which fits every authority above it."
+        )
+        return chain
+
+
 def chain_needed(hub: "Hub", above: Sequence[Certificate], chosen: DeviceId, *, issuer: str) -> bool:
     """The same, of a certificate that may not be there yet: `above` are its authorities, the direct issuer first."""
     anchors = _verified(hub)

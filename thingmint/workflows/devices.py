@@ -116,7 +116,8 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     consent.ask(session, f"delete the identity of {chosen} on {hub.target.hub}", yes=yes)
     hub.registry.delete(chosen.text)
     own = DeviceFiles.of(session.workspace, chosen)
-    registration.record(session, own, None)
+    with bench.locked(session):
+        registration.record(session, own, None)
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from thingmint import roots
 from thingmint.errors import CheckError, InputError, ThingmintError, ToolError
+from thingmint.modem import commands, credentials
 from thingmint.pki.device.record import Record
 from thingmint.session import Session
-from thingmint.workflows import loading, station
+from thingmint.workflows import loading, sectags, station
 
 if TYPE_CHECKING:
     from thingmint.modem.credentials import Stored
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
 
 def creds(session: Session, *, port: str | None, as_json: bool = False) -> None:
     """Every credential that the modem lists, and what it is where its digest is known here. Changes nothing."""
-    from thingmint.modem import credentials
-
     named = station.require_port(port)
     if station.dry(session, f"list the credentials of the modem on {named}"):
         return
     with station.opened(session, named) as modem:
         station.introduce(session, modem)
         found = credentials.listing(modem)
+        contexts = commands.pdn_contexts(modem)
     names = known(session)
-    rows = [(one.tag, loading.kind_of(one), _name(one, names), one.sha256) for one in found]
+    rows = [(one.tag, credentials.kind_name(one.kind), _name(one, names), one.sha256) for one in found]
     if as_json:
         session.console.result_json(
             [
@@ -35,15 +35,15 @@ def creds(session: Session, *, port: str | None, as_json: bool = False) -> None:
         return
     session.console.table(("secTag", "kind", "what", "sha256"), [(str(tag), *rest) for tag, *rest in rows])
     session.console.say(f"{len(found)} credential(s) in the modem on {modem.port}")
+    for one in contexts:
+        session.console.say(f"network: context {one.cid}, {one.family}, APN {one.apn or '(the network chooses)'}")
 
 
 def creds_delete(session: Session, *, port: str | None, sec_tag: str | None, yes: bool = False) -> None:
     """Remove everything that a sec tag holds. Raises InputError for a tag that is the modem's own, or nRF Cloud's."""
-    from thingmint.modem import commands, credentials
-
     if sec_tag is None:
         raise InputError("no sec tag was named.", things_to_try=["see them: invoke creds --port P", "--sec-tag 10"])
-    tag = station.sec_tag(sec_tag, "--sec-tag", station.SEC_TAG)
+    tag = sectags.parse(sec_tag, "--sec-tag")
     named = station.require_port(port)
     if station.dry(session, f"delete sec tag {tag} of the modem on {named}"):
         return
@@ -53,8 +53,9 @@ def creds_delete(session: Session, *, port: str | None, sec_tag: str | None, yes
         if not found:
             session.console.say(f"unchanged: sec tag {tag} holds nothing")
             return
-        kinds = ", ".join(loading.kind_of(one) for one in found)
-        if not yes and session.console.ask(f"delete sec tag {tag} ({kinds})? [y/N]").lower() not in {"y", "yes"}:
+        kinds = ", ".join(credentials.kind_name(one.kind) for one in found)
+        deed = f"delete sec tag {tag} ({kinds}; a key that the modem made is lost for good)"
+        if not yes and session.console.ask(f"{deed}? [y/N]").lower() not in {"y", "yes"}:
             raise InputError("nothing was deleted.", things_to_try=["answer y, or add --yes"])
         with commands.offline(modem):
             for one in found:
@@ -62,14 +63,14 @@ def creds_delete(session: Session, *, port: str | None, sec_tag: str | None, yes
         left = credentials.listing(modem, tag)
     if left:
         raise CheckError(
-            f"sec tag {tag} still holds something: {', '.join(loading.kind_of(one) for one in left)}.",
+            f"sec tag {tag} still holds something: {', '.join(credentials.kind_name(one.kind) for one in left)}.",
             things_to_try=["switch the board off and on, then run this again"],
         )
     session.console.say(f"deleted: sec tag {tag} ({kinds})")
 
 
 def known(session: Session) -> dict[str, str]:
-    """By the digest that a modem would list: the server roots, the lab's root, and what each device here was given."""
+    """By the digest that a modem would list: Azure's server roots, and what each device here was given."""
     names: dict[str, str] = {}
     for path in sorted(session.workspace.devices.glob("*.json")):
         try:
@@ -81,7 +82,7 @@ def known(session: Session) -> dict[str, str]:
                 names[one.sha256] = one.name if one.kind == loading.ROOT else f"{path.stem} · {one.name}"
     with contextlib.suppress(ToolError):  # a list of credentials needs no certifi
         public = roots.server_roots()
-        names |= {loading.digest(one.pem): one.name for one in (public.primary, public.secondary)}
+        names |= {credentials.digest(one.pem): one.name for one in (public.primary, public.secondary)}
     return names
 
 

@@ -1,13 +1,13 @@
 """provision: a device's credentials into its modem, each proven by the digest that the modem gives back."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint import roots
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
+from thingmint.modem import credentials
+from thingmint.modem.credentials import Kind
 from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.pki.device import enclosed, identity
@@ -16,39 +16,11 @@ from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
 from thingmint.workflows import anchors, loading, options, station, targets
 from thingmint.workflows.loading import CERTIFICATE, KEY, MADE_IN_MODEM, ROOT, Wanted
+from thingmint.workflows.sectags import Tags
 from thingmint.workflows.station import NOTHING, Leave
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
-
-
-@dataclass(frozen=True)
-class Tags:
-    """Where the firmware looks: the device's own sec tag, and the one that holds the second server root alone."""
-
-    own: int = station.SEC_TAG
-    secondary: int = station.SECONDARY_TAG
-
-    @classmethod
-    def of(cls, record: Record | None) -> "Tags":
-        """Those that the device was loaded into before; else the article's."""
-        loaded = record.modem.credentials if record and record.modem else ()
-        own = next((one.sec_tag for one in loaded if one.kind == CERTIFICATE), station.SEC_TAG)
-        others = (one.sec_tag for one in loaded if one.sec_tag != own)
-        beside = station.SECONDARY_TAG if own != station.SECONDARY_TAG else own + 1
-        return cls(own, next(others, beside))
-
-    def but(self, own: str | None, secondary: str | None) -> "Tags":
-        """With what the command line says. Raises InputError."""
-        found = Tags(
-            station.sec_tag(own, "--sec-tag", self.own), station.sec_tag(secondary, "--secondary-tag", self.secondary)
-        )
-        if found.own == found.secondary:
-            raise InputError(
-                f"--sec-tag and --secondary-tag are both {found.own}, and a tag holds one server root.",
-                things_to_try=[f"--secondary-tag {found.own + 1}"],
-            )
-        return found
 
 
 def provision(
@@ -69,16 +41,17 @@ def provision(
     chosen = DeviceId.parse(imei)
     named = station.require_port(port)
     offered = _offered_root(session, server_root)
-    tags = Tags.of(Record.read(DeviceFiles.of(session.workspace, chosen).record)).but(sec_tag, secondary_tag)
+    own = DeviceFiles.of(session.workspace, chosen)
+    tags = Tags.of(Record.read(own.record)).but(sec_tag, secondary_tag)
     dry = f"load the credentials of {chosen} into the sec tags {tags.own} and {tags.secondary} of the modem on {named}"
-    if session.workspace.only_planned(DeviceFiles.of(session.workspace, chosen).certificate):
+    if session.workspace.only_planned(own.certificate):
         station.dry(session, dry)
         return
     signer = identity.signer_of(session.workspace, chosen, None)
     certificate = identity.check(session.workspace, signer, chosen)
-    loading.record_of(DeviceFiles.of(session.workspace, chosen))
+    loading.record_of(own)
     _require_in_date(session, certificate)
-    if enclosed.begun(session.workspace, chosen) is not None:
+    if own.key_in_modem and enclosed.begun(session.workspace, chosen) is not None:
         raise InputError(
             f"the modem of {chosen} was making a new key when that was cut off: its certificate may fit another.",
             things_to_try=[f"finish it: invoke device --imei {chosen} --keygen --port {named}"],
@@ -87,8 +60,8 @@ def provision(
         return
     wanted = _wanted(session, chosen, certificate, tags, offered)
     with station.visit(session, chosen, named, leave) as visit:
-        loaded = loading.load(visit, wanted, force=leave.force)
-    loading.remember(visit, loaded)
+        loaded = loading.load(visit, wanted, tags, force=leave.force)
+    loading.remember(visit, loaded, tags)
     session.console.say(
         f"proven: the modem of {chosen} holds what {session.settings.hub_host} needs, by the digest of each credential"
     )
@@ -125,31 +98,26 @@ def _wanted(
     session: Session, chosen: DeviceId, certificate: Certificate, tags: Tags, offered: bytes | None
 ) -> tuple[Wanted, ...]:
     """What the sec tags shall hold, each credential in the form and of the size that the modem takes."""
-    from thingmint.modem.credentials import Kind
-
     hub = _hub(session)
     own = DeviceFiles.of(session.workspace, chosen)
     public = roots.server_roots()
     root = offered or (_lab_root(hub) if hub and hub.lab else public.primary.pem)
     if offered and hub and hub.lab and offered.split() != _lab_root(hub).split():
         session.console.warn("the lab's own root is another: with this one, the device does not trust the lab.")
-    shown = presented(session, hub, chosen, certificate)
-    key = None if own.key_in_modem else loadable(own.key)
+    shown = anchors.presented_or_chain(session, hub, chosen, certificate)
+    key = None if own.key_in_modem else loading.loadable(own.key, tags.own)
     return (
         _root(tags.own, root),
-        Wanted(tags.own, Kind.CLIENT_CERTIFICATE, CERTIFICATE, shown.name, loadable(shown)),
+        Wanted(tags.own, Kind.CLIENT_CERTIFICATE, CERTIFICATE, shown.name, loading.loadable(shown, tags.own)),
         Wanted(tags.own, Kind.PRIVATE_KEY, KEY, own.key.name if key else MADE_IN_MODEM, key),
         _root(tags.secondary, public.secondary.pem),
     )
 
 
 def _root(tag: int, pem: bytes) -> Wanted:
-    from thingmint.modem import credentials
-
     name = inspect.parse_chain(pem, where="the server root")[0].common_name
-    return Wanted(
-        tag, credentials.Kind.ROOT_CA, ROOT, name, credentials.require_loadable(pem, f"the server root {name}")
-    )
+    content = credentials.require_loadable(pem, f"the server root {name}", tag=tag)
+    return Wanted(tag, Kind.ROOT_CA, ROOT, name, content)
 
 
 def _hub(session: Session) -> "Hub | None":
@@ -166,27 +134,6 @@ def _hub(session: Session) -> "Hub | None":
 def _lab_root(hub: "Hub") -> bytes:
     assert hub.target.ca_file is not None  # noqa: S101 - every lab has one
     return hub.target.ca_file.read_bytes()
-
-
-def presented(session: Session, hub: "Hub | None", chosen: DeviceId, certificate: Certificate) -> Path:
-    """As `connect` does; where the hub cannot be asked, or trusts none of them yet, the chain, which fits every anchor."""
-    chain = DeviceFiles.of(session.workspace, chosen).chain
-    if hub is None:
-        return chain
-    try:
-        return anchors.presented(session, hub, chosen, certificate)
-    except (InputError, HubError) as error:
-        session.console.warn(
-            f"{error.message} The device is given its whole chain, which fits every authority above it."
-        )
-        return chain
-
-
-def loadable(path: Path) -> bytes:
-    """A file in the form that the modem takes. Raises InputError naming it where it is no such PEM, or too large."""
-    from thingmint.modem import credentials
-
-    return credentials.require_loadable(path.read_bytes(), str(path))
 
 
 def _tell_next(session: Session, chosen: DeviceId, tags: Tags, *, simulated: bool) -> None:

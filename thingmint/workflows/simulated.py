@@ -12,7 +12,7 @@ from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.shell import quote
 from thingmint.workflows import connection, targets
-from thingmint.workflows.provisioning import Tags
+from thingmint.workflows.sectags import Tags
 
 if TYPE_CHECKING:
     from thingmint.lab.thing.console import Application

@@ -16,17 +16,13 @@ if TYPE_CHECKING:
     from thingmint.modem.at import Modem
     from thingmint.modem.commands import ModemIdentity
 
-SEC_TAG, SECONDARY_TAG = 10, 11
-"""The article's sec tag, and the one beside it that the firmware's CONFIG_MQTT_HELPER_SECONDARY_SEC_TAG names."""
-_HIGHEST_TAG = 2**31 - 1
-
 
 @dataclass(frozen=True)
 class Leave:
     """What the user lets pass that would otherwise stop."""
 
     mismatch: bool = False  # the modem's IMEI is not the device id
-    lab_root: bool = False  # the lab's root into a real modem, or Azure's into a simulated one
+    misfit: bool = False  # the lab's root into a real modem, or Azure's into a simulated one
     force: bool = False  # what stands in the way is replaced
 
 
@@ -71,13 +67,14 @@ def opened(session: Session, port: str | None) -> "Iterator[Modem]":
 def _simulated(session: Session) -> str | None:
     """The port of the one simulated modem that is plugged in; None: there is none. Raises InputError where there are more."""
     from thingmint.lab.state import LabFolder
+    from thingmint.lab.thing.port import plugged
 
-    found = sorted(path for path in LabFolder(session.workspace.lab).modems.glob("*.port") if path.exists())
+    found = plugged(LabFolder(session.workspace.lab).modems)
     if len(found) > 1:
         raise InputError(
-            "several simulated modems are plugged in.", things_to_try=[f"--port {quote([str(path)])}" for path in found]
+            "several simulated modems are plugged in.", things_to_try=[f"--port {quote([path])}" for path in found]
         )
-    return str(found[0]) if found else None
+    return found[0] if found else None
 
 
 def introduce(session: Session, modem: "Modem") -> "ModemIdentity":
@@ -129,7 +126,7 @@ def _meet(session: Session, modem: "Modem", device: DeviceId, leave: Leave) -> "
 def _require_fit(session: Session, leave: Leave, *, simulated: bool) -> None:
     """The lab's root in a real device would keep it from every real hub, and its log would not say why."""
     lab = session.settings.target == "lab"
-    if leave.lab_root or lab == simulated:
+    if leave.misfit or lab == simulated:
         return
     if lab:
         raise InputError(
@@ -148,15 +145,3 @@ def _require_fit(session: Session, leave: Leave, *, simulated: bool) -> None:
             "--allow-lab-root, to load it all the same",
         ],
     )
-
-
-def sec_tag(text: str | None, option: str, default: int) -> int:
-    """Raises InputError where it is no number that AT%CMNG takes, or one that is not the user's."""
-    from thingmint.modem import credentials
-
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) or int(text) > _HIGHEST_TAG:
-        raise InputError(f"{option} {text!r} is no sec tag: a number from 0 to {_HIGHEST_TAG}.")
-    credentials.require_users_tag(int(text))
-    return int(text)

@@ -81,8 +81,8 @@ class Faults:
     firmware: str = _text(
         "the modem firmware's version",
         "mfw_nrf9160_1.3.5",
-        r"[\x21-\x7e]{1,40}",
-        "up to 40 characters, e.g. mfw_nrf9160_1.3.2",
+        r"mfw_[\x21-\x7e]{1,36}",
+        "mfw_ and up to 36 characters, e.g. mfw_nrf9160_1.3.2",
         "TEXT",
     )
     imei: str = _text("it answers this IMEI, as another device would", "", r"[0-9]{1,16}", "up to 16 digits", "DIGITS")

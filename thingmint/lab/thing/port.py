@@ -60,6 +60,9 @@ def plugged_in(
         if faults.tcp or os.name == "nt":
             port = tcp = Tcp()
             held.callback(tcp.close)
+            named = folder / f"{device}.port"
+            files.replace(named, tcp.name.encode())
+            held.callback(named.unlink)
         else:
             port = Pty(folder / f"{device}.port")
         behind = _Behind(port, memory, faults, application)
@@ -67,6 +70,24 @@ def plugged_in(
         yield Thing(port.name, memory, behind)
         behind.end()
         behind.tell()
+
+
+def plugged(folder: Path) -> list[str]:
+    """The ports of the simulated modems that are plugged in now. One that was killed leaves its name behind, and the
+    system gives the pty to somebody's terminal: the lock tells."""
+    return [
+        str(path) if path.is_symlink() else path.read_text(encoding="utf-8")
+        for path in sorted(folder.glob("*.port"))
+        if _is_held(folder / f".{path.stem.casefold()}.lock")
+    ]
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with files.lock(lock, wait_seconds=0, on_wait=lambda: None):
+            return False
+    except ToolError:
+        return True
 
 
 class _Behind:

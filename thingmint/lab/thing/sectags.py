@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Entry:
 
     tag: int
     kind: int
-    content: bytes
+    content: bytes = field(repr=False)
 
     @property
     def digest(self) -> str:

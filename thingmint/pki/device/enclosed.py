@@ -12,8 +12,8 @@ from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
 from thingmint.pki.device import identity, renewal
 from thingmint.pki.device.identity import Identity
-from thingmint.pki.device.record import KEYGEN, DeviceFiles, Record
-from thingmint.pki.inspect import SigningRequest
+from thingmint.pki.device.record import KEYGEN, DeviceFiles, MadeKey, Record
+from thingmint.pki.inspect import Certificate, SigningRequest
 from thingmint.pki.keys import access
 from thingmint.pki.profile import DEVICE
 from thingmint.pki.signer import Signer
@@ -103,7 +103,24 @@ def begin(bench: Bench, signer: Signer, device: DeviceId, sec_tag: int) -> None:
     if bench.session.dry:
         return
     own = DeviceFiles.of(bench.workspace, device)
-    bench.workspace.write(own.record, replace(_record(own, signer, device), keygen_begun=sec_tag).to_json())
+    told = replace(_record(own, signer, device), keygen_begun=sec_tag, sec_tag=sec_tag)
+    bench.workspace.write(own.record, told.to_json())
+
+
+def take_back(bench: Bench, device: DeviceId) -> None:
+    """The modem has refused: there is no key, and nothing to go on with."""
+    own = DeviceFiles.of(bench.workspace, device)
+    record = Record.read(own.record)
+    if record and not record.serial:  # begun for a first key: there is nothing else to tell
+        own.record.unlink()
+    elif record:
+        bench.workspace.write(own.record, replace(record, keygen_begun=None).to_json())
+
+
+def made(bench: Bench, signer: Signer, device: DeviceId, key: MadeKey) -> None:
+    """Write down which key it is, as soon as the modem has made it: nothing else can tell it from another's."""
+    own = DeviceFiles.of(bench.workspace, device)
+    bench.workspace.write(own.record, replace(_record(own, signer, device), made_key=key).to_json())
 
 
 def begun(workspace: Workspace, device: DeviceId) -> int | None:
@@ -141,6 +158,7 @@ def issue(
     require_possible(bench, signer, device, wish, renew=renew)
     if own.certificate.exists() and not renew:
         certificate = inspect.read_certificate(own.certificate)
+        _require_same_key(csr_der, certificate, device)
         identity.write_companions(bench.workspace, signer, own, device, certificate)
         return Identity(device, own, certificate, new=False)
     if not bench.session.dry:
@@ -148,10 +166,22 @@ def issue(
         if renew:
             return renewal.renew(bench, signer, device, wish)
     terms = Terms(DEVICE, wish.days, from_modem=True)
-    made = identity.sign(bench, signer, device, terms, at, superseded=[own.certificate] if renew else [])
-    if made:
-        identity.write_companions(bench.workspace, signer, own, device, made)
-    return Identity(device, own, made, new=True)
+    issued = identity.sign(bench, signer, device, terms, at, superseded=[own.certificate] if renew else [])
+    if issued:
+        _require_same_key(csr_der, issued, device)
+        identity.write_companions(bench.workspace, signer, own, device, issued)
+    return Identity(device, own, issued, new=True)
+
+
+def _require_same_key(csr_der: bytes | None, certificate: Certificate, device: DeviceId) -> None:
+    """Raises CheckError where the modem's key is another than the certificate's: somebody was faster, with another modem."""
+    if csr_der is None:
+        return
+    if inspect.parse_request_der(csr_der, where="the modem's answer").public_key != certificate.public_key:
+        raise CheckError(
+            f"{device} has got a certificate meanwhile, and it is of another key than the one that this modem made.",
+            things_to_try=[f"if this modem is the right one: invoke device --imei {device} --renew{KEYGEN}"],
+        )
 
 
 def _keep(bench: Bench, signer: Signer, device: DeviceId, csr_der: bytes | None, at: DeviceFiles) -> None:

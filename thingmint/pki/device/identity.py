@@ -1,7 +1,7 @@
 """A device's identity: key, CSR, certificate and chain in devices/, made once and then only checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from thingmint import files
@@ -282,14 +282,22 @@ def write_companions(
         workspace.write(own.chain, chain, mode=files.PUBLIC)
     record = Record.read(own.record)
     if record is None or record.serial != certificate.serial:
+        in_modem = not own.key.exists()
         fresh = Record(
             device.text,
             signer.name,
             certificate.serial,
             certificate.thumbprint,
             certificate.not_after.isoformat(),
-            record.registered_on if record else None,
-            key_in_modem=not own.key.exists(),
-            loading_begun=record.loading_begun if record else None,  # what a modem holds is this device's still
+            key_in_modem=in_modem,
         )
+        if record:  # what is true of the device, whichever its certificate
+            fresh = replace(
+                fresh,
+                registered_on=record.registered_on,
+                made_key=record.made_key if in_modem else None,
+                sec_tag=record.sec_tag,
+                secondary_tag=record.secondary_tag,
+                loading_begun=record.loading_begun,
+            )
         workspace.write(own.record, fresh.to_json())

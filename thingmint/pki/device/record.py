@@ -41,13 +41,24 @@ class Begun:
 
     imei: str
     sec_tags: tuple[int, ...]
+    mode: int  # the functional mode (AT+CFUN) that the modem is to be put back into
+
+
+@dataclass(frozen=True)
+class MadeKey:
+    """Where the private key is that a modem made, and the digest that the modem lists for it."""
+
+    imei: str
+    sec_tag: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Record:
     """devices/ID.json. While a first key is being made in a modem there is no certificate: what tells of it is empty.
 
-    `modem` is of this certificate: a new one begins without. `keygen_begun` is written before the modem is asked, and
+    The sec tags are what the firmware is built with, and outlive certificates. `modem` is of this certificate: a new one
+    begins without. `keygen_begun` is written before the modem is asked, and
     gone once the certificate is there: so a run that was cut off is told from a key that somebody else has made.
     """
 
@@ -58,6 +69,9 @@ class Record:
     not_after: str  # ISO 8601, UTC
     registered_on: str | None = None  # the hub's host name
     key_in_modem: bool = False  # made there, and never here
+    made_key: MadeKey | None = None
+    sec_tag: int | None = None
+    secondary_tag: int | None = None
     modem: Loading | None = None
     keygen_begun: int | None = None  # the sec tag
     loading_begun: Begun | None = None
@@ -84,14 +98,19 @@ class Record:
             raise ValueError("it is no JSON object")  # noqa: TRY004 - as of JSON that is none
         loaded = values.get("modem")
         if loaded is not None:
-            loaded = Loading(**{**loaded, "credentials": tuple(Credential(**one) for one in loaded["credentials"])})
+            entries = (Credential(**{**one, "sec_tag": int(one["sec_tag"])}) for one in loaded["credentials"])
+            loaded = Loading(**{**loaded, "credentials": tuple(entries)})
         begun = values.get("loading_begun")
         if begun is not None:
-            begun = Begun(str(begun["imei"]), tuple(map(int, begun["sec_tags"])))
-        made = cls(**{**values, "modem": loaded, "loading_begun": begun})
+            begun = Begun(str(begun["imei"]), tuple(map(int, begun["sec_tags"])), int(begun["mode"]))
+        key = values.get("made_key")
+        if key is not None:
+            key = MadeKey(str(key["imei"]), int(key["sec_tag"]), str(key["sha256"]))
+        made = cls(**{**values, "modem": loaded, "loading_begun": begun, "made_key": key})
         # Decisions hang on these; the rest is for reading.
-        if not isinstance(made.key_in_modem, bool) or type(made.keygen_begun) not in {int, type(None)}:
-            raise TypeError("key_in_modem is no truth value, or keygen_begun no number")
+        numbers = {type(made.keygen_begun), type(made.sec_tag), type(made.secondary_tag)}
+        if not isinstance(made.key_in_modem, bool) or not numbers <= {int, type(None)}:
+            raise TypeError("key_in_modem is no truth value, or a sec tag no number")
         return made
 
     def to_json(self) -> bytes:
