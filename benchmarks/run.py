@@ -9,7 +9,12 @@ import modem
 import series
 import single
 
-PARTS = {"single": single.benchmarks, "series": series.benchmarks, "growth": growth.benchmarks, "modem": modem.benchmarks}
+PARTS = {
+    "single": single.benchmarks,
+    "series": series.benchmarks,
+    "growth": growth.benchmarks,
+    "modem": modem.benchmarks,
+}
 
 
 def main() -> int:

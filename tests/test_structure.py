@@ -32,11 +32,12 @@ GROUND = {
     "idlist",
 }
 MAY_IMPORT = {
-    "workflows": {"workflows", "pki", "hub", "device", "modem", "lab", "roots"} | GROUND,
+    "workflows": {"workflows", "pki", "hub", "device", "modem", "firmware", "lab", "roots"} | GROUND,
     "pki": {"pki"} | GROUND,
     "hub": {"hub", "errors", "files", "target"},
     "device": {"errors", "files", "target"},
     "modem": {"modem", "errors"},
+    "firmware": {"firmware", "errors"},
     "roots": {"errors"},
     "lab": {"lab", "device"} | GROUND - {"openssl", "engine", "render"},
     "openssl": {"engine"},
@@ -121,6 +122,8 @@ def test_the_rooms_of_pki_stand_above_one_another(path: Path) -> None:
         ("certifi", {"roots"}),
         ("pexpect", {"modem"}),
         ("serial", {"modem"}),
+        ("smpclient", {"firmware"}),
+        ("intelhex", {"firmware"}),
     ],
 )
 def test_a_library_has_one_home(library: str, homes: set[str]) -> None:
@@ -171,6 +174,8 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
         "pexpect",
         "serial",
         "cbor2",
+        "smpclient",
+        "intelhex",
     }
     assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
 
