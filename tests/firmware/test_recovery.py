@@ -111,7 +111,7 @@ def test_a_bootloader_that_asks_for_one_place_for_ever_is_given_up(plug: Plug, w
 def test_an_image_that_is_not_listed_afterwards_is_no_success(plug: Plug, wanted: Image) -> None:
     with opened(plug("flash=damaged")) as device:
         write(device, wanted)
-        with pytest.raises(CheckError, match="lists no application now"):
+        with pytest.raises(CheckError, match="lists no whole application now"):
             device.prove(wanted)
 
 

@@ -37,7 +37,7 @@ class Device:
 
     @property
     def application(self) -> Slot | None:
-        """What it would start. A bootloader lists no image that it would refuse to start."""
+        """What is in its first slot. A bootloader that validates images, as Nordic's do, lists none that it would refuse."""
         return next((one for one in self.slots if (one.image, one.slot) == (0, 0)), None)
 
     def holds(self, image: Image) -> bool:
@@ -70,9 +70,9 @@ class Device:
         with _explained(self.port), _silence_told(self.port):
             self.slots = self._smp.slots()
         there = self.application
-        if there is None:
+        if there is None or there.sha256 == _NO_DIGEST:
             raise CheckError(
-                "the bootloader lists no application now: it does not accept what was written.",
+                "the bootloader lists no whole application now: it does not accept what was written.",
                 things_to_try=[
                     "sign it with the key that this device's bootloader knows: Nordic's kits know the SDK's default key",
                     "run this again: a byte may have been lost",
@@ -96,6 +96,7 @@ class Device:
         return True
 
 
+_NO_DIGEST = "00" * 32  # what MCUboot tells of an image that lacks one
 _OTHER_WAY = "the other way, with a debugger: nrfutil device program --firmware app_signed.hex"
 
 
