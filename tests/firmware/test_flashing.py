@@ -55,7 +55,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Plug]:
 def test_what_was_built_is_written_proven_and_told(
     session: Session, plug: Plug, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    built = file(session.workspace.root, name="firmware/build/azure_iot_hub/zephyr/app_update.bin")
+    built = file(session.workspace.root, name="firmware/build/azure_iot_hub-thingy91_nrf9160_ns/zephyr/app_update.bin")
     thing = plug("recovery")
     flashing.flash(session, port="auto", app="azure_iot_hub")
     said = capsys.readouterr().err

@@ -10,7 +10,7 @@ from intelhex import IntelHex
 
 from tests.firmware.images import file, made
 from thingmint.errors import InputError
-from thingmint.firmware.flash import artefacts, image
+from thingmint.firmware.flash import built, image
 
 SLOT = 0xC000
 
@@ -105,26 +105,28 @@ def test_an_image_for_another_chip_is_refused(tmp_path: Path, wrong: dict[str, i
 @pytest.mark.parametrize(
     "name",
     [
-        "azure_iot_hub/zephyr/app_update.bin",
-        "azure_iot_hub/azure_iot_hub/zephyr/zephyr.signed.bin",
-        "azure_iot_hub/352656100367872/zephyr/app_update.bin",
+        "azure_iot_hub-thingy91_nrf9160_ns/zephyr/app_update.bin",
+        "azure_iot_hub-thingy91_nrf9160_ns/azure_iot_hub/zephyr/zephyr.signed.bin",
+        "azure_iot_hub-thingy91x_nrf9151_ns/azure_iot_hub/zephyr/zephyr.signed.bin",
     ],
 )
 def test_what_was_built_last_is_found_whatever_sdk_built_it(tmp_path: Path, name: str) -> None:
-    old = file(tmp_path, name="azure_iot_hub/zephyr/zephyr.signed.bin")
+    folder = "azure_iot_hub-thingy91_nrf9160_ns"
+    old = file(tmp_path, name=f"{folder}/zephyr/zephyr.signed.bin")
     os.utime(old, (1, 1))
-    file(tmp_path, name="azure_iot_hub/mcuboot/zephyr/zephyr.signed.bin")
-    file(tmp_path, name="at_client/zephyr/app_update.bin")
-    built = file(tmp_path, name=name)
-    assert artefacts.newest(tmp_path, "azure_iot_hub") == built
+    wanted = file(tmp_path, name=name)
+    file(tmp_path, name=f"{folder}/mcuboot/zephyr/zephyr.signed.bin")
+    file(tmp_path, name="at_client-thingy91_nrf9160_ns/zephyr/app_update.bin")
+    file(tmp_path, name="azure_iot_hub-nrf9160dk_nrf9160_ns/zephyr/app_update.bin")
+    assert built.newest(tmp_path, "azure_iot_hub") == wanted
 
 
 def test_an_applications_own_build_folder_is_looked_at(tmp_path: Path) -> None:
-    built = file(tmp_path, name="my_app/build/zephyr/app_update.bin")
-    assert artefacts.newest(tmp_path / "firmware/build", str(tmp_path / "my_app")) == built
+    wanted = file(tmp_path, name="my_app/build/zephyr/app_update.bin")
+    assert built.newest(tmp_path / "firmware/build", str(tmp_path / "my_app")) == wanted
 
 
 def test_an_application_that_was_not_built_is_told_with_how(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image of at_client was built") as caught:
-        artefacts.newest(tmp_path, "at_client")
+        built.newest(tmp_path, "at_client")
     assert "build it: invoke firmware --app at_client" in caught.value.things_to_try

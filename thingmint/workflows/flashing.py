@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint.errors import InputError
-from thingmint.firmware.flash import artefacts, image
+from thingmint.firmware.flash import built, image
 from thingmint.firmware.flash.image import Image
 from thingmint.session import Session
 from thingmint.shell import quote
@@ -49,7 +49,7 @@ def _image(session: Session, app: str | None, file: str | None) -> Image:
             "name either an application or an image.",
             things_to_try=["--app azure_iot_hub, the image that was built of it last", "--file app_update.bin"],
         )
-    path = Path(file).absolute() if file is not None else artefacts.newest(_builds(session), app or "")
+    path = Path(file).absolute() if file is not None else built.newest(_builds(session), app or "")
     chosen = image.read(path)
     image.require_chip(chosen, image.NRF91)
     return chosen
