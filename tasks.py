@@ -77,8 +77,9 @@ def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Call
                     function(session, *arguments, **options)
             except ThingmintError as error:
                 raise Exit(error.render(), error.exit_code) from None
-            except KeyboardInterrupt:
-                raise Exit("interrupted; nothing is half done: run the same line again", INTERRUPTED) from None
+            except KeyboardInterrupt as stop:
+                told = str(stop) or "interrupted; nothing is half done: run the same line again"
+                raise Exit(told, INTERRUPTED) from None
             except OSError as error:
                 if isinstance(error, BrokenPipeError) and _reader_left():
                     # `invoke … | head`: point stdout elsewhere, so that no flush fails later.
@@ -330,6 +331,18 @@ def creds_delete(session: "Session", port: str | None = None, sec_tag: str | Non
     from thingmint.workflows import modems
 
     modems.creds_delete(session, port=port, sec_tag=sec_tag, yes=yes)
+
+
+@verb(
+    app="an application that was built: at_client, azure_iot_hub, or its folder",
+    file="an image of your own: app_update.bin, zephyr.signed.bin, or the .hex of either",
+    port="the device's serial port, socket://HOST:PORT, rfc2217://HOST:PORT, or auto: the one whose bootloader answers",
+)
+def flash(session: "Session", app: str | None = None, file: str | None = None, port: str | None = None) -> None:
+    """Write an application into a device that waits in its bootloader, and prove it."""
+    from thingmint.workflows import flashing
+
+    flashing.flash(session, app=app, file=file, port=port)
 
 
 @verb(name="the certificate's name on the hub", yes=_YES)

@@ -33,12 +33,13 @@ GROUND = {
     "idlist",
 }
 MAY_IMPORT = {
-    "workflows": {"workflows", "pki", "hub", "device", "modem", "network", "lab", "roots"} | GROUND,
+    "workflows": {"workflows", "pki", "hub", "device", "modem", "firmware", "network", "lab", "roots"} | GROUND,
     "pki": {"pki"} | GROUND,
     "hub": {"hub", "errors", "files", "target"},
     "device": {"errors", "files", "target"},
     "modem": {"modem", "errors"},
     "network": {"network", "errors", "yamlfile"},
+    "firmware": {"firmware", "errors"},
     "roots": {"errors"},
     "lab": {"lab", "device"} | GROUND - {"openssl", "engine", "render"},
     "openssl": {"engine"},
@@ -125,6 +126,8 @@ def test_the_rooms_of_pki_stand_above_one_another(path: Path) -> None:
         ("certifi", {"roots"}),
         ("pexpect", {"modem"}),
         ("serial", {"modem"}),
+        ("smpclient", {"firmware"}),
+        ("intelhex", {"firmware"}),
     ],
 )
 def test_a_library_has_one_home(library: str, homes: set[str]) -> None:
@@ -176,6 +179,8 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
         "serial",
         "cbor2",
         "dns",
+        "smpclient",
+        "intelhex",
     }
     assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
 

@@ -1,4 +1,4 @@
-"""Which port to use: the one that was named, or the one device that answers AT."""
+"""Which port to use: the one that was named, or the one device that answers AT, or whatever else is asked."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,21 +23,36 @@ class Board:
         return f"{self.serial_number} ({', '.join(self.ports)})"
 
 
-def choose(asked: str, *, tell: Callable[[str], None] | None = None) -> str:
-    """`asked` itself, or for "auto" the port of the one board that answers.
+_Try = Callable[[str, Callable[[str], None] | None], bool]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What tells the right port: `rounds` ask one port each, the quick one first, whether it answers to `name`."""
+
+    name: str
+    rounds: Sequence[_Try]
+    things_to_try: Sequence[str] = ()  # where nobody answers
+    bridge: str = "switch it off and on, without holding a button"  # where its USB bridge waits in a bootloader
+
+
+def choose(asked: str, *, tell: Callable[[str], None] | None = None, question: Question | None = None) -> str:
+    """`asked` itself, or for "auto" the port of the one board that answers: AT, if nothing else is asked.
 
     Raises InputError where two boards answer, or `asked` is no port; ModemError where none does.
     """
     if asked != AUTO:
         obstacles.require_port(asked)
         return asked
+    # A silent port costs half a second, so getting out of a stuck quote, which takes longer, is for a second round.
+    question = question or Question("AT", (_answers, _answers_at_last))
     boards, in_bootloader = _boards()
     if not boards:
-        raise _nothing(in_bootloader)
-    # A silent port costs half a second, so getting out of a stuck quote, which takes longer, is for a second round.
-    found, faults = _answering(boards, _answers, tell)
-    if not found:
-        found, faults = _answering(boards, _answers_at_last, tell)
+        raise _nothing(in_bootloader, question)
+    for answers in question.rounds:
+        found, faults = _answering(boards, answers, tell)
+        if found:
+            break
     if len(found) > 1:
         names = " and ".join(f"{board.serial_number} at {port}" for board, port in found)
         raise InputError(
@@ -45,7 +60,7 @@ def choose(asked: str, *, tell: Callable[[str], None] | None = None) -> str:
             things_to_try=[f"name one: --port {found[0][1]}", "or unplug the others"],
         )
     if not found:
-        raise _none_answers(boards, faults)
+        raise _none_answers(boards, faults, question)
     return found[0][1]
 
 
@@ -65,9 +80,6 @@ def _boards() -> tuple[list[Board], list[str]]:
         place = (port.location or port.device).partition(":")[0]
         groups.setdefault(port.serial_number or place, []).append(port.device)
     return [Board(name, tuple(ports)) for name, ports in groups.items()], in_bootloader
-
-
-_Try = Callable[[str, Callable[[str], None] | None], bool]
 
 
 def _answering(
@@ -105,11 +117,10 @@ def _answers_at_last(port: str, tell: Callable[[str], None] | None) -> bool:
         return True
 
 
-def _nothing(in_bootloader: Sequence[str]) -> ModemError:
+def _nothing(in_bootloader: Sequence[str], question: Question) -> ModemError:
     if in_bootloader:
         return ModemError(
-            f"the board at {in_bootloader[0]} waits in its bootloader.",
-            things_to_try=["switch it off and on, without holding a button"],
+            f"the board at {in_bootloader[0]} waits in its USB bridge's bootloader.", things_to_try=[question.bridge]
         )
     return ModemError(
         "no Nordic board is plugged in (USB vendor 1915).",
@@ -121,10 +132,10 @@ def _nothing(in_bootloader: Sequence[str]) -> ModemError:
     )
 
 
-def _none_answers(boards: Sequence[Board], faults: Sequence[ModemError]) -> ModemError:
-    things = [thing for error in faults for thing in error.things_to_try]
+def _none_answers(boards: Sequence[Board], faults: Sequence[ModemError], question: Question) -> ModemError:
+    things = [*question.things_to_try, *(thing for error in faults for thing in error.things_to_try)]
     return ModemError(
-        f"no port answers AT: {', '.join(map(str, boards))} {'was' if len(boards) == 1 else 'were'} tried.",
+        f"no port answers {question.name}: {', '.join(map(str, boards))} {'was' if len(boards) == 1 else 'were'} tried.",
         detail="\n".join(error.message for error in faults),
         things_to_try=list(dict.fromkeys(things)),
     )

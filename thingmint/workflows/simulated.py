@@ -1,6 +1,7 @@
 """modem: a simulated Thingy:91 on a port of its own, as an AT client, or booted with the application that speaks to the hub."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,21 +22,48 @@ if TYPE_CHECKING:
 AT_CLIENT, SAMPLE = "at_client", "azure_iot_hub"
 APPLICATIONS = (AT_CLIENT, SAMPLE)
 """What it can be flashed with: Nordic's names."""
+_MARKS = {SAMPLE: b"Azure IoT Hub sample started", AT_CLIENT: b"AT host sample started"}
 
 
 def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app: str | None = None) -> None:
-    """Until Ctrl-C, which is its ordinary end. The first line of stdout is the port, alone."""
+    """Until Ctrl-C, which is its ordinary end. The first line of stdout is the port, alone.
+
+    Without `app` it boots what it was flashed with. In recovery it waits for an application, and boots that.
+    """
     chosen = DeviceId.parse(imei)
     if app not in {None, *APPLICATIONS}:
         raise InputError(f"--app {app!r} is no application of the simulated device.", things_to_try=APPLICATIONS)
+    wanted = faults.parse(fault)
+    if wanted.recovery and app:
+        raise InputError("--app and --fault recovery cannot be used together: it boots what it is flashed with.")
     session.console.announce(f"lab ({session.workspace.lab})")
     if session.dry:
         session.console.say(f"would run the simulated modem {chosen} in the foreground")
         return
-    wanted = faults.parse(fault)
+    with contextlib.suppress(KeyboardInterrupt):
+        if wanted.recovery:
+            _recover(session, chosen, wanted)
+        _power(session, chosen, fault, app or _flashed(session, chosen))
+    session.console.say("unplugged")
+
+
+def _recover(session: Session, chosen: DeviceId, wanted: faults.Faults) -> None:
+    """Wait in the bootloader, until it starts an application."""
+    with _opened(session, chosen, wanted, None) as thing:
+        session.console.result(thing.port)
+        session.console.say(f"plugged in, in recovery: a simulated Thingy:91, on {thing.port}")
+        session.console.say(f"  what it is flashed with: {thing.memory.image}; it stays when this ends")
+        line = quote(["invoke", "flash", "--app", SAMPLE, "--port", thing.port])
+        session.console.say(f"next, in another terminal (Ctrl-C here unplugs it):\n  {line}")
+        thing.wait()
+    session.console.say("its bootloader starts the application")
+
+
+def _power(session: Session, chosen: DeviceId, fault: Sequence[str], app: str) -> None:
+    wanted = dataclasses.replace(faults.parse(fault), recovery=False)
     booted = app == SAMPLE
     application = (lambda emit: _run(session, chosen, emit)) if booted else None
-    with contextlib.suppress(KeyboardInterrupt), _opened(session, chosen, wanted, application) as thing:
+    with _opened(session, chosen, wanted, application) as thing:
         session.console.result(thing.port)
         session.console.say(
             f"plugged in: a simulated Thingy:91, IMEI {wanted.imei or thing.memory.imei}, on {thing.port}"
@@ -49,7 +77,18 @@ def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app:
             line = quote(["invoke", "provision", "--imei", str(chosen), "--port", thing.port])
             session.console.say(f"next, in another terminal (Ctrl-C here unplugs it):\n  {line}")
         thing.wait()
-    session.console.say("unplugged")
+
+
+def _flashed(session: Session, chosen: DeviceId) -> str:
+    """Which application the image in its memory is, told by the words that it would log; the AT client without any."""
+    from thingmint.lab.thing import sectags
+
+    image = sectags.image_of(_folder(session), chosen)
+    content = image.read_bytes() if image.exists() else b""
+    found = next((app for app, mark in _MARKS.items() if mark in content), None)
+    if content and found is None:
+        session.console.warn(f"it was flashed with an application that only a real device runs: it boots {AT_CLIENT}")
+    return found or AT_CLIENT
 
 
 @contextlib.contextmanager

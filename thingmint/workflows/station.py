@@ -56,12 +56,19 @@ def opened(session: Session, port: str | None) -> "Iterator[Modem]":
     """The conversation on `port`, or on the one that is found where it is "auto". Raises InputError, ModemError."""
     from thingmint.modem import at, ports
 
-    named = require_port(port)
-    if named == ports.AUTO and session.settings.target == "lab":
-        named = _simulated(session) or named
+    named = simulated_or(session, require_port(port))
     tell = session.console.say if session.shell.echoes else None
     with at.open_modem(ports.choose(named, tell=tell), tell=tell) as modem:
         yield modem
+
+
+def simulated_or(session: Session, named: str) -> str:
+    """With the lab's configuration, "auto" is the simulated modem that is plugged in, if there is one."""
+    from thingmint.modem import ports
+
+    if named == ports.AUTO and session.settings.target == "lab":
+        return _simulated(session) or named
+    return named
 
 
 def _simulated(session: Session) -> str | None:

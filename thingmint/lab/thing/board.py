@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import count
 
+from thingmint.lab.thing.bootloader import Bootloader, Frames
 from thingmint.lab.thing.faults import Faults
 from thingmint.lab.thing.host import AtHost, Host, Shell, shell_answer
 from thingmint.lab.thing.midwrite import Event, MidWrite
@@ -27,6 +28,10 @@ _UNSOLICITED = ("+CSCON: 1", "+CEREG: 0", "+CSCON: 0")
 
 class UnpluggedError(Exception):
     """The link is gone."""
+
+
+class StartedError(Exception):
+    """The bootloader started the application, which is another firmware."""
 
 
 class Line:
@@ -72,14 +77,21 @@ class Board:
     def __init__(self, memory: SecTags, faults: Faults, *, now: float) -> None:
         self._faults = faults
         self._modem = Modem(memory, faults)
-        self._host: Host = Shell() if faults.no_host else AtHost(faults.terminator)
+        self._bootloader = Bootloader(memory.image, faults) if faults.recovery else None
+        self._host: Host = self._new_host()
         self._midwrite = MidWrite(faults)
         self._noise = count()
         self._rate = math.inf if faults.instant else faults.baud / 10  # a byte has a start and a stop bit
         self._line = Line(self._rate)
         self._ring = bytearray()
         self._looked = self._clock = self._deaf_until = now
+        self._starts_at = math.inf
         self._boot(now)
+
+    def _new_host(self) -> Host:
+        if self._bootloader:
+            return Frames()
+        return Shell() if self._faults.no_host else AtHost(self._faults.terminator)
 
     @property
     def busy(self) -> bool:
@@ -101,7 +113,9 @@ class Board:
         self._looked = now
 
     def advance(self, now: float) -> bytes:
-        """Move the line on to `now`; the bytes that left the board until then. Raises UnpluggedError."""
+        """Move the line on to `now`; the bytes that left the board until then. Raises UnpluggedError, StartedError."""
+        if now >= self._starts_at:
+            raise StartedError
         while self._ring:
             at = now if self._faults.instant else self._clock + 1 / self._rate
             if at > now:
@@ -132,6 +146,9 @@ class Board:
         return True
 
     def _execute(self, command: bytes, at: float, mute: bool) -> None:
+        if self._bootloader:
+            self._load(self._bootloader, command, at)
+            return
         if self._faults.no_host:
             self._deaf_until = self._line.send(shell_answer(command), at)
             return
@@ -139,12 +156,20 @@ class Board:
         self._deaf_until = at if mute else self._line.send(_encoded(self._with_noise(lines)), at)
         self._line.send(_encoded(self._gap()), at)  # behind the answer: the host listens again
 
+    def _load(self, bootloader: Bootloader, message: bytes, at: float) -> None:
+        self._line.send(bootloader.answer(message), at)
+        if bootloader.unplugged:
+            bootloader.unplugged = False
+            self._strike(Event.UNPLUG, at)
+        if bootloader.reset:
+            self._starts_at = at + _BOOT_SECONDS
+
     def _strike(self, event: Event | None, at: float) -> None:
         if event is Event.REBOOT:
             self._ring.clear()
             self._line.cut()
             self._host.buffer.clear()
-            self._host = AtHost(self._faults.terminator)
+            self._host = self._new_host()
             self._midwrite.restart()
             self._modem.restart()
             self._boot(at + _BOOT_SECONDS)
@@ -155,7 +180,7 @@ class Board:
             raise UnpluggedError
 
     def _boot(self, at: float) -> None:
-        if not (self._faults.no_host or self._faults.silent):
+        if not (self._faults.no_host or self._faults.silent or self._bootloader):
             self._deaf_until = self._line.send(_encoded(BANNER), at)
 
     def _with_noise(self, lines: Answer) -> Iterator[str]:

@@ -130,6 +130,18 @@ class Faults:
     at_write: int = _number(
         "which write, counted from 1, is struck by drop, unplug, reboot and no-answer", 1, 1000, least=1
     )
+    # the bootloader
+    recovery: bool = _flag("it waits in its bootloader, and speaks SMP: for `flash`, which starts what it wrote")
+    flash: str = _choice(
+        "what happens to an upload: the link drops half-way (once), the answer gets lost there (once), what is stored is"
+        " damaged, it asks for one place for ever; or an old bootloader, which tells neither digest nor buffer",
+        "well",
+        "unplug",
+        "lost-answer",
+        "damaged",
+        "stuck",
+        "old",
+    )
 
 
 HARMLESS = Faults()

@@ -10,7 +10,7 @@ from pathlib import Path
 from thingmint import files
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import DeviceId
-from thingmint.lab.thing.board import Board, UnpluggedError
+from thingmint.lab.thing.board import Board, StartedError, UnpluggedError
 from thingmint.lab.thing.console import Application, Console
 from thingmint.lab.thing.faults import HARMLESS, Faults
 from thingmint.lab.thing.ports import Port, Pty, Tcp
@@ -31,7 +31,7 @@ class Thing:
         self._behind = behind
 
     def wait(self) -> None:
-        """Until Ctrl-C, or until it fails; then what failed is raised."""
+        """Until Ctrl-C, until its bootloader starts an application, or until it fails; then what failed is raised."""
         while self._behind.thread.is_alive():
             self._behind.thread.join(0.5)  # Windows hears Ctrl-C only in between
         self._behind.tell()
@@ -122,7 +122,7 @@ class _Behind:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except UnpluggedError:
+        except (UnpluggedError, StartedError):
             return
         except BaseException as error:  # noqa: BLE001 - for whoever plugged it in
             self._failure = error

@@ -44,6 +44,11 @@ class SecTags:
         self.identity_key = identity  # PEM; what signs its attestations
         self._entries = {(entry.tag, entry.kind): entry for entry in entries}
 
+    @property
+    def image(self) -> Path:
+        """The application that was flashed; it need not exist."""
+        return self.path.with_suffix(".bin")
+
     def __repr__(self) -> str:
         return f"SecTags({str(self.path)!r})"  # never what it holds
 
@@ -108,6 +113,11 @@ class SecTags:
             ],
         }
         files.replace(self.path, json.dumps(content, indent=2).encode() + b"\n", mode=files.SECRET)
+
+
+def image_of(folder: Path, device: DeviceId) -> Path:
+    """The application that this device was flashed with; it need not exist."""
+    return folder / f"{device}.bin"
 
 
 def imei_of(device: DeviceId) -> str:
