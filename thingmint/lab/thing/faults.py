@@ -127,9 +127,6 @@ class Faults:
     )
     reboot: int = _number("it reboots after N bytes of one write; once", 0, 4000, bare=400)
     no_answer: bool = _flag("one write is done, and its answer never comes; once")
-    at_write: int = _number(
-        "which write, counted from 1, is struck by drop, unplug, reboot and no-answer", 1, 1000, least=1
-    )
     # the bootloader
     recovery: bool = _flag("it waits in its bootloader, and speaks SMP: for `flash`, which starts what it wrote")
     flash: str = _choice(
@@ -141,6 +138,9 @@ class Faults:
         "damaged",
         "stuck",
         "old",
+    )
+    at_write: int = _number(
+        "which write, counted from 1, is struck by drop, unplug, reboot and no-answer", 1, 1000, least=1
     )
 
 
