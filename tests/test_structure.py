@@ -32,11 +32,12 @@ GROUND = {
     "idlist",
 }
 MAY_IMPORT = {
-    "workflows": {"workflows", "pki", "hub", "device", "modem", "lab", "roots"} | GROUND,
+    "workflows": {"workflows", "pki", "hub", "device", "modem", "firmware", "lab", "roots"} | GROUND,
     "pki": {"pki"} | GROUND,
     "hub": {"hub", "errors", "files", "target"},
     "device": {"errors", "files", "target"},
     "modem": {"modem", "errors"},
+    "firmware": {"firmware"},
     "roots": {"errors"},
     "lab": {"lab", "device"} | GROUND - {"openssl", "engine", "render"},
     "openssl": {"engine"},

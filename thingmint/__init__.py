@@ -6,6 +6,7 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> hub      CA certificates and device registry, through Microsoft's SDKs
                           -> device   the device's own side: X.509, MQTT, telemetry
                           -> modem    an nRF9160 over its serial line: AT commands, credentials proven by digest
+                          -> firmware its log: what it proves (in constant memory)
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server);
                                       thing/ (a simulated Thingy:91)
 

@@ -71,6 +71,18 @@ class Console:
     def result_json(self, value: Any) -> None:
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
 
+    def lines(self, text: str, look: Callable[[str], str]) -> None:
+        """Lines of something that is read as it comes, each coloured as `look` says on a terminal."""
+        if not self.results or sys.stdout is None or not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+            self.result(text)
+            return
+        from rich.console import Console as RichConsole
+        from rich.text import Text
+
+        console = RichConsole(highlight=False, soft_wrap=True)
+        for line in text.split("\n"):
+            console.print(Text(line, style=look(line)))
+
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on a terminal, tab-separated lines elsewhere, so that `cut` and `awk` read them."""
         if sys.stdout is None or not sys.stdout.isatty():

@@ -26,6 +26,7 @@ _CHUNK = 512
 _STALLED = 5.0  # seconds without a byte taken
 _POLL = 0.001  # where there is no descriptor to wait for
 _LINE = re.compile(rb"([^\n]*)\n")
+_ANYTHING = re.compile(rb".+", re.DOTALL)
 
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ class Link(_SpawnBase):
     def unfinished(self) -> bytes:
         """What came and is no line yet: a shell's prompt, say."""
         return self.buffer
+
+    def take(self) -> bytes:
+        """The same, and it is forgotten: a line without an end must not grow for ever."""
+        try:
+            index = self.expect([_ANYTHING, pexpect.TIMEOUT], timeout=0)
+        except pexpect.EOF:
+            return b""
+        return b"" if index else cast("re.Match[bytes]", self.match)[0]
 
     def transmit(self, data: bytes) -> None:
         """All of it, never faster than the line carries it. Raises ModemError if it is not taken, or the modem gone."""

@@ -122,7 +122,7 @@ class _Loaded:
         if missing:
             raise CheckError(
                 f"the modem's sec tag {build.sec_tag} holds no {', no '.join(missing)}.",
-                )
+            )
         roots = (found[_ROOT] or b"") + (modem.read(build.secondary_tag, _ROOT) or b"")
         made = cls(folder / "roots.pem", folder / "device.pem", folder / "device.key")
         for path, content in (

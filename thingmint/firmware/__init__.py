@@ -1,0 +1,1 @@
+"""A device's firmware: built, written, and its log understood. Knows neither hub nor modem."""
