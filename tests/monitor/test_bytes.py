@@ -41,7 +41,8 @@ def test_arbitrary_bytes_are_a_log_without_conclusions(data: bytes) -> None:
 
 @given(LOG_LIKE, st.lists(st.integers(1, 60), min_size=1))
 def test_how_a_log_is_cut_into_pieces_changes_nothing(data: bytes, sizes: list[int]) -> None:
-    pieces, start = [], 0
+    pieces: list[bytes] = []
+    start = 0
     while start < len(data):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(data[start : start + size])

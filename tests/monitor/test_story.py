@@ -3,7 +3,18 @@
 import pytest
 
 from tests.monitor.logs import (
-    ARTICLE, BOOT, CONNECTED, DISCONNECTED, IPV6_ONLY, PREFIX, REGISTERED, SENT, TRYING, UNRESOLVED, concluded, log,
+    ARTICLE,
+    BOOT,
+    CONNECTED,
+    DISCONNECTED,
+    IPV6_ONLY,
+    PREFIX,
+    REGISTERED,
+    SENT,
+    TRYING,
+    UNRESOLVED,
+    concluded,
+    log,
 )  # fmt: skip
 from thingmint.firmware.log import telling
 from thingmint.firmware.log.conclusions import Conclusions, Embedded

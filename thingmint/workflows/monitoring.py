@@ -58,9 +58,9 @@ def read(session: Session, pieces: Iterable[bytes], story: Story, *, show: bool,
     """Show and hear a log, all of it or until the device is connected."""
     blocks = Blocks()
     for block in _whole(pieces, blocks, by_line=until_connected):
+        story.hear(block)  # first: what is shown counts, even where Ctrl-C cuts the showing short
         if show:
             session.console.lines(display.text(block).removesuffix("\n"), display.look)
-        story.hear(block)
         if until_connected and story.connected:
             break
     if blocks.cut:
