@@ -6,10 +6,17 @@ from pathlib import Path
 
 import growth
 import modem
+import monitor
 import series
 import single
 
-PARTS = {"single": single.benchmarks, "series": series.benchmarks, "growth": growth.benchmarks, "modem": modem.benchmarks}
+PARTS = {
+    "single": single.benchmarks,
+    "series": series.benchmarks,
+    "growth": growth.benchmarks,
+    "modem": modem.benchmarks,
+    "monitor": monitor.benchmarks,
+}
 
 
 def main() -> int:

@@ -176,5 +176,7 @@ def _write(text: str, stream: TextIO | None, *, end: str = "\n") -> None:
     """Nothing to a stream that the caller closed (`2>&-`): print would take stdout instead. A character that its
     encoding lacks (a pipe on Windows, LC_ALL=C) is escaped, where print would raise."""
     if stream is not None:
-        encoding = stream.encoding or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream, flush=True)
+        if not text.isascii():  # as nearly all of a gigabyte of log is
+            encoding = stream.encoding or "utf-8"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+        print(text, end=end, file=stream, flush=True)

@@ -16,8 +16,8 @@ class Course:
         self._family = self._network = ""  # of the server's address; the one family that the network gives
         self._prefix = self._early = False  # the IPv6 prefix came; something was asked before that
         self._trying = True  # to connect, or nobody knows
-        self._lost: dict[str, Heard] = {}
-        self._failures: dict[str, Heard] = {}  # the last one to happen stands last
+        self._lost: dict[str, tuple[Cause, int]] = {}  # and how often
+        self._failures: dict[str, tuple[Cause, int]] = {}  # the last one to happen stands last
 
     @property
     def family(self) -> str:
@@ -25,12 +25,12 @@ class Course:
 
     @property
     def lost(self) -> tuple[Heard, ...]:
-        return tuple(self._lost.values())
+        return tuple(Heard(*one) for one in self._lost.values())
 
     @property
     def failures(self) -> tuple[Heard, ...]:
         """The last one first; one that explains nothing only where no other does."""
-        newest = list(reversed(self._failures.values()))
+        newest = [Heard(*one) for one in reversed(self._failures.values())]
         return tuple([one for one in newest if not one.cause.vague] or newest[:1])
 
     def boot(self) -> None:
@@ -47,7 +47,7 @@ class Course:
 
     def register(self, where: str = "") -> None:
         self.registration = where or self.registration or "yes"
-        self._failures = {name: one for name, one in self._failures.items() if one.cause.stage is not Stage.NETWORK}
+        self._failures = {name: one for name, one in self._failures.items() if one[0].stage is not Stage.NETWORK}
 
     def cereg(self, state: int) -> None:
         """3GPP TS 27.007, 10.1.22: 1 is home, 5 roaming; in all others the device has no network."""
@@ -93,7 +93,7 @@ class Course:
             return
         self.connections += 1
         self.connected, self._trying = True, False
-        self.overcome += max((one.times for one in self._failures.values()), default=0)
+        self.overcome += max((times for _, times in self._failures.values()), default=0)
         self._failures = {}
 
     def disconnect(self) -> None:
@@ -112,6 +112,6 @@ class Course:
         self._note(self._failures, cause)
 
     @staticmethod
-    def _note(noted: dict[str, Heard], cause: Cause) -> None:
-        before = noted.pop(cause.name, None)
-        noted[cause.name] = Heard(cause, 1 + (before.times if before else 0))
+    def _note(noted: dict[str, tuple[Cause, int]], cause: Cause) -> None:
+        _, before = noted.pop(cause.name, (cause, 0))
+        noted[cause.name] = cause, before + 1

@@ -93,8 +93,13 @@ class Story:
                 self._reboots += self._recorded
                 self._recorded, last = False, spot
                 self._course.boot()
-            else:
-                self._read(_message(block, spot))
+                continue
+            end = block.find(b"\n", spot, spot + _LONGEST_MESSAGE)
+            facts, cause = _meaning(block[spot : spot + _LONGEST_MESSAGE if end < 0 else end])
+            for change, found in facts:
+                change(self._course, found)
+            if cause:
+                self._course.fail(cause)
         self._note_records(block, last, len(block))
 
     def vanished(self) -> None:
@@ -134,13 +139,6 @@ class Story:
         self._recorded = bool(found)
         self._zephyr = self._zephyr or self._recorded
 
-    def _read(self, message: str) -> None:
-        facts, cause = _meaning(message)
-        for change, found in facts:
-            change(self._course, found)
-        if cause:
-            self._course.fail(cause)
-
 
 def conclude(lines: Iterable[bytes], read_nat64: "Callable[[str], Embedded | None] | None" = None) -> Conclusions:
     """What the lines (each with its end) prove."""
@@ -150,14 +148,10 @@ def conclude(lines: Iterable[bytes], read_nat64: "Callable[[str], Embedded | Non
     return story.conclude(read_nat64)
 
 
-def _message(block: bytes, spot: int) -> str:
-    end = block.find(b"\n", spot, spot + _LONGEST_MESSAGE)
-    return display.text(block[spot : spot + _LONGEST_MESSAGE if end < 0 else end])
-
-
 @functools.lru_cache(maxsize=256)
-def _meaning(message: str) -> tuple[tuple[tuple[_Change, re.Match[str]], ...], Cause | None]:
-    """A device that fails says the same again and again."""
+def _meaning(line: bytes) -> tuple[tuple[tuple[_Change, re.Match[str]], ...], Cause | None]:
+    """What a message changes, and the failure that it tells of. A device that fails says the same again and again."""
+    message = display.text(line)
     facts = (
         (change, found)
         for head, rest, change in _FACTS
