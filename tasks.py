@@ -345,6 +345,27 @@ def flash(session: "Session", app: str | None = None, file: str | None = None, p
     flashing.flash(session, app=app, file=file, port=port)
 
 
+@verb(
+    port="the port of the device's log: /dev/ttyACM0, COM5, socket://HOST:PORT or rfc2217://HOST:PORT",
+    file="a saved log; - reads standard input",
+    json="print the conclusions as JSON, and no lines",
+    until="connected: end as soon as the device is proven to be connected to the hub",
+    timeout="seconds to listen to the port; until Ctrl-C if not given",
+)
+def monitor(
+    session: "Session",
+    port: str | None = None,
+    file: str | None = None,
+    json: bool = False,
+    until: str | None = None,
+    timeout: str | None = None,
+) -> None:
+    """Read a device's log, and say what it proves, or what went wrong."""
+    from thingmint.workflows import monitoring
+
+    monitoring.monitor(session, port=port, file=file, as_json=json, until=until, timeout=timeout)
+
+
 @verb(name="the certificate's name on the hub", yes=_YES)
 def ca_delete(session: "Session", name: str | None = None, yes: bool = False) -> None:
     """Delete a CA certificate from the hub."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import growth
 import modem
+import monitor
 import series
 import single
 
@@ -14,6 +15,7 @@ PARTS = {
     "series": series.benchmarks,
     "growth": growth.benchmarks,
     "modem": modem.benchmarks,
+    "monitor": monitor.benchmarks,
 }
 
 

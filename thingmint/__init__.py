@@ -7,7 +7,7 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> device   the device's own side: X.509, MQTT, telemetry
                           -> modem    an nRF9160 over its serial line: AT commands, credentials proven by digest
                           -> network  NAT64 addresses, discovery, operators' profiles
-                          -> firmware an application into the device, over SMP
+                          -> firmware an application into the device, over SMP; its log, and what it proves
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server);
                                       thing/ (a simulated Thingy:91)
 

@@ -71,6 +71,18 @@ class Console:
     def result_json(self, value: Any) -> None:
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
 
+    def lines(self, text: str, look: Callable[[str], str]) -> None:
+        """Lines of something that is read as it comes, each coloured as `look` says on a terminal."""
+        if not self.results or sys.stdout is None or not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+            self.result(text)
+            return
+        from rich.console import Console as RichConsole
+        from rich.text import Text
+
+        console = RichConsole(highlight=False, soft_wrap=True)
+        for line in text.split("\n"):
+            console.print(Text(line, style=look(line)))
+
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on a terminal, tab-separated lines elsewhere, so that `cut` and `awk` read them."""
         if sys.stdout is None or not sys.stdout.isatty():
@@ -164,5 +176,7 @@ def _write(text: str, stream: TextIO | None, *, end: str = "\n") -> None:
     """Nothing to a stream that the caller closed (`2>&-`): print would take stdout instead. A character that its
     encoding lacks (a pipe on Windows, LC_ALL=C) is escaped, where print would raise."""
     if stream is not None:
-        encoding = stream.encoding or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream, flush=True)
+        if not text.isascii():  # as nearly all of a gigabyte of log is
+            encoding = stream.encoding or "utf-8"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+        print(text, end=end, file=stream, flush=True)

@@ -54,6 +54,22 @@ def test_a_modem_that_echoes_all_it_gets_is_read_while_it_is_written_to(modem: M
     assert nrf.stored[10, 0] == content
 
 
+def test_a_line_without_an_end_is_looked_through_once_and_can_be_taken(host: Host) -> None:
+    long = b"x" * 200_000
+    opened = link.Link(host.port)
+    try:
+        threading.Thread(target=host.say, args=(long,), daemon=True).start()
+        taken, began = b"", time.monotonic()
+        while len(taken) < len(long):
+            assert opened.line(0.1) is None
+            assert time.monotonic() - began < 30  # quadratic, it would take minutes
+            taken += opened.take()
+        assert taken == long
+        assert opened.take() == b""
+    finally:
+        opened.close()
+
+
 def test_a_modem_that_reads_late_gets_every_byte(modem: Modem, host: Host, nrf: Nrf) -> None:
     nrf.cfun = 4
     host.reads.clear()

@@ -25,7 +25,8 @@ _BITS = 10  # a byte on the line: start, eight, stop
 _CHUNK = 512
 _STALLED = 5.0  # seconds without a byte taken
 _POLL = 0.001  # where there is no descriptor to wait for
-_LINE = re.compile(rb"([^\n]*)\n")
+_END = re.compile(rb"\n")  # with what stands before it in the pattern, a long line would take a time that is quadratic
+_ANYTHING = re.compile(rb".+", re.DOTALL)
 
 
 if TYPE_CHECKING:
@@ -64,16 +65,24 @@ class Link(_SpawnBase):
     def line(self, seconds: float) -> bytes | None:
         """The next line without its end, or None if none is complete within `seconds`. Raises GoneError."""
         try:
-            index = self.expect([_LINE, pexpect.TIMEOUT], timeout=max(0.0, seconds))
+            index = self.expect([_END, pexpect.TIMEOUT], timeout=max(0.0, seconds))
         except pexpect.EOF as error:
             raise refusals.gone(self.port, _first_line(error)) from None
         if index != 0:
             return None
-        return cast("re.Match[bytes]", self.match)[1]
+        return cast("bytes", self.before)
 
     def unfinished(self) -> bytes:
         """What came and is no line yet: a shell's prompt, say."""
         return self.buffer
+
+    def take(self) -> bytes:
+        """The same, and it is forgotten: a line without an end must not grow for ever."""
+        try:
+            index = self.expect([_ANYTHING, pexpect.TIMEOUT], timeout=0)
+        except pexpect.EOF:
+            return b""
+        return b"" if index else cast("re.Match[bytes]", self.match)[0]
 
     def transmit(self, data: bytes) -> None:
         """All of it, never faster than the line carries it. Raises ModemError if it is not taken, or the modem gone."""
