@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Address
 
 from thingmint.errors import CheckError, InputError
 from thingmint.firmware.log import display, telling
@@ -10,10 +11,9 @@ from thingmint.firmware.log.blocks import Blocks
 from thingmint.firmware.log.conclusions import Conclusions, Embedded
 from thingmint.firmware.log.story import Story
 from thingmint.session import Session
-from thingmint.workflows import listening
+from thingmint.workflows import listening, translation
 
 CONNECTED = "connected"
-_EMBEDDED_BITS = 32
 
 
 def monitor(
@@ -82,17 +82,14 @@ def require_reached(found: Conclusions) -> None:
 
 
 def embedded_in(address: str) -> Embedded | None:
-    """An IPv6 address as nearly all networks make them for IPv4 servers: behind 96 bits of prefix (RFC 6052)."""
-    import ipaddress
-
+    """The IPv4 address that an IPv6 one stands for: by a known operator's prefix, else as nearly all networks make them (/96)."""
     try:
-        found = ipaddress.IPv6Address(address)
+        readings = translation.readings(IPv6Address(address))
     except ValueError:
         return None
-    ipv4 = ipaddress.IPv4Address(int(found) & (2**_EMBEDDED_BITS - 1))
-    if not ipv4.is_global or found.packed[8]:  # octet 8 is zero in all that the RFC makes
+    if not readings or not (readings[0].known_from or readings[0].ipv4.is_global):
         return None
-    return Embedded(str(ipaddress.IPv6Network((found, 128 - _EMBEDDED_BITS), strict=False)), str(ipv4))
+    return Embedded(str(readings[0].prefix), str(readings[0].ipv4))
 
 
 def _require_source(port: str | None, file: str | None, timeout: str | None) -> None:
