@@ -17,6 +17,7 @@ from thingmint.ids import DeviceId
 from thingmint.lab.thing import sample
 from thingmint.lab.thing.faults import HARMLESS
 from thingmint.lab.thing.port import plugged_in
+from thingmint.lab.thing.sectags import SecTags
 from thingmint.session import Session
 from thingmint.target import Target
 from thingmint.workflows import monitoring
@@ -153,13 +154,9 @@ def test_the_simulated_devices_port(session: Session, tmp_path: Path, capsys: py
 
 
 def test_the_simulated_devices_own_failure(session: Session, tmp_path: Path) -> None:
-    class Empty:
-        def read(self, tag: int, kind: int) -> None:
-            return None
-
     def application(emit: Callable[[str], None]) -> None:
         with contextlib.suppress(CheckError):
-            sample.run(sample.Build(DEVICE.text, NOWHERE), Empty(), emit)
+            sample.run(sample.Build(DEVICE.text, NOWHERE), SecTags.open(tmp_path / "empty", DEVICE), emit)
 
     with (
         plugged_in(tmp_path / "modems", DEVICE, HARMLESS, application=application) as thing,
