@@ -26,21 +26,6 @@ def test_a_device_boots_and_its_port_proves_that_it_reached_the_hub(made: Comman
     assert "listening" in done.stderr
 
 
-def test_a_device_with_an_empty_modem_is_named(made: CommandLine) -> None:
-    (made.workspace / f"lab/modems/{IMEI}.json").unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [INVOKE, "modem", "--imei", IMEI, "--app", "azure_iot_hub"], cwd=ROOT, env=made.environment,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    with process:
-        assert process.stdout
-        port = process.stdout.readline().strip()
-        done = made("monitor", "--port", port, "--json", "--timeout", "8")
-    assert done.returncode == 4
-    assert json.loads(done.stdout)["failures"][0]["cause"] == "credentials"
-    assert "invoke provision" in done.stderr
-
-
 def test_a_file_is_shown_then_told(forked: ForkedLine, tmp_path: Path) -> None:
     file = tmp_path / "device.log"
     file.write_bytes(b"\x1b[1;31m" + GOOD)

@@ -1,5 +1,6 @@
 """A port that is listened to: real ptys, one that vanishes and comes back, and the simulated device's."""
 
+import contextlib
 import os
 import threading
 import time
@@ -13,12 +14,16 @@ from tests.monitor.logs import BOOT, CONNECTED, REGISTERED, TRYING, UNRESOLVED, 
 from thingmint.errors import CheckError, ModemError
 from thingmint.firmware.log.blocks import LONGEST
 from thingmint.ids import DeviceId
+from thingmint.lab.thing import sample
 from thingmint.lab.thing.faults import HARMLESS
 from thingmint.lab.thing.port import plugged_in
+from thingmint.lab.thing.sectags import SecTags
 from thingmint.session import Session
+from thingmint.target import Target
 from thingmint.workflows import monitoring
 
 DEVICE = DeviceId("350457791791735879")
+NOWHERE = Target("lab", "sub", "group", "hub", "hub.azure-devices.net", "https://localhost:1", "localhost:1")
 
 
 class Board:
@@ -146,3 +151,15 @@ def test_the_simulated_devices_port(session: Session, tmp_path: Path, capsys: py
     out = capsys.readouterr().out
     assert BOOT in out
     assert out.endswith("\n\nRegistered in the home network.\nConnected to the hub.\n")
+
+
+def test_the_simulated_devices_own_failure(session: Session, tmp_path: Path) -> None:
+    def application(emit: Callable[[str], None]) -> None:
+        with contextlib.suppress(CheckError):
+            sample.run(sample.Build(DEVICE.text, NOWHERE), SecTags.open(tmp_path / "empty", DEVICE), emit)
+
+    with (
+        plugged_in(tmp_path / "modems", DEVICE, HARMLESS, application=application) as thing,
+        pytest.raises(CheckError, match="sec tag is empty"),
+    ):
+        monitoring.monitor(session, port=thing.port, timeout="4")
