@@ -36,6 +36,7 @@ _PORT = "the modem's serial port, socket://HOST:PORT, rfc2217://HOST:PORT, or au
 _SEC_TAG = "where the modem keeps them, and the firmware looks; as before, or 10, if not given"
 _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
+_SDK = "PATH, the nRF Connect SDK (the folder of nrf/ and zephyr/); looked for if not given"
 _YES = "do not ask (a production hub asks all the same)"
 
 
@@ -315,6 +316,46 @@ def provision(
         leave=Leave(mismatch=allow_mismatch, misfit=allow_lab_root, force=force),
         server_root=server_root,
     )
+
+
+@verb(
+    app="at_client or azure_iot_hub, Nordic's samples, or PATH, an application of your own",
+    imei="the device id that is built in; without it, one binary serves many devices",
+    network="the operator's profile, e.g. telstra-iot: access point and address family",
+    dps="have the device ask the provisioning service for its hub (azure.id_scope)",
+    debug="log how the connection is made, and which address the hub's name was resolved to",
+    board="the board as this SDK calls it; the Thingy:91 if not given",
+    sdk=_SDK,
+)
+def firmware(
+    session: "Session",
+    app: str | None = None,
+    imei: str | None = None,
+    network: str | None = None,
+    dps: bool = False,
+    debug: bool = False,
+    board: str | None = None,
+    sdk: str | None = None,
+) -> None:
+    """Build an application for a device, and prove that the build took what it was asked for."""
+    from thingmint.workflows import firmware as workflow
+
+    workflow.firmware(session, app=app, imei=imei, network=network, dps=dps, debug=debug, board=board, sdk=sdk)
+
+
+@verb(
+    from_="the sample to begin with: azure_iot_hub or at_client",
+    dest="the folder to make, e.g. firmware/thingy91_azure",
+    ipv6="put the article's changes in: wait for IPv6 before connecting, and ask for IPv6 alone",
+    sdk=_SDK,
+)
+def app_create(
+    session: "Session", from_: str | None = None, dest: str | None = None, ipv6: bool = False, sdk: str | None = None
+) -> None:
+    """Begin an application of your own as a copy of one of Nordic's samples."""
+    from thingmint.workflows import application
+
+    application.app_create(session, source=from_, dest=dest, ipv6=ipv6, sdk=sdk)
 
 
 @verb(port=_PORT, json=_JSON)

@@ -4,6 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import building
 import growth
 import modem
 import monitor
@@ -16,6 +17,7 @@ PARTS = {
     "growth": growth.benchmarks,
     "modem": modem.benchmarks,
     "monitor": monitor.benchmarks,
+    "firmware": building.benchmarks,
 }
 
 

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "device": {"errors", "files", "target"},
     "modem": {"modem", "errors"},
     "network": {"network", "errors", "yamlfile"},
-    "firmware": {"firmware", "errors"},
+    "firmware": {"firmware", "keyscan", "errors", "shell", "console", "render"},
     "roots": {"errors"},
     "lab": {"lab", "device"} | GROUND - {"openssl", "engine", "render"},
     "openssl": {"engine"},

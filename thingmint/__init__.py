@@ -7,7 +7,7 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                           -> device   the device's own side: X.509, MQTT, telemetry
                           -> modem    an nRF9160 over its serial line: AT commands, credentials proven by digest
                           -> network  NAT64 addresses, discovery, operators' profiles
-                          -> firmware an application into the device, over SMP; its log, and what it proves
+                          -> firmware an application built by the SDK that is here, into the device, over SMP; its log, and what it proves
                           -> lab      the local hub: control (start, stop, ask) and cloud/ (the server);
                                       thing/ (a simulated Thingy:91)
 
@@ -16,7 +16,8 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
     config, network -> yamlfile (what people write, read without surprises)
     pki           -> openssl, engine (argv and words) -> nothing; processes start in shell alone
 
-Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked.
+Apart from these, keyscan: what the pre-commit hook and `make lint` run, so that no private key is ever tracked; and
+firmware, so that none is ever built in.
 
 The lab imports nothing of hub/: it is reached over the network, so that Azure and the lab run the same client code.
 """

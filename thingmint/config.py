@@ -26,6 +26,7 @@ _UUID = fits(
 _COMMON_NAME = fits(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "a name of 1 to 64 letters, digits, spaces and . _ -")
 _HUB_NAME = fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,48}[A-Za-z0-9]", "a hub name: 3 to 50 letters, digits and -")
 _GROUP_NAME = fits(r"[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]", "a resource group name: 1 to 90 of A-Z a-z 0-9 . _ ( ) -")
+_ID_SCOPE = fits(r"0ne[0-9A-Fa-f]{8}", "an id scope like 0ne00123456 (`az iot dps show` prints yours)")
 _CERTIFICATE_NAME = fits(r"[A-Za-z0-9._-]{1,64}", "a certificate name: 1 to 64 letters, digits and . _ -")
 _VARIABLE = fits(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 # Where somebody may put the passphrase itself by mistake: what stands there is never repeated.
@@ -51,6 +52,7 @@ class AzureSettings(Section):
     resource_group: Annotated[str, _GROUP_NAME]
     hub: Annotated[str, _HUB_NAME]
     provisioning_service: Annotated[str, _HUB_NAME]
+    id_scope: Annotated[str, _ID_SCOPE] | None = None
     certificate: Annotated[str, _CERTIFICATE_NAME]
     auth: Literal["identity", "connection-string"]
     connection_string_variable: Annotated[str, _VARIABLE]
@@ -76,6 +78,12 @@ class LabSettings(Section):
     idle_minutes: Annotated[int, Field(ge=1, le=1440)]
 
 
+class FirmwareSettings(Section):
+    """How firmware is built. `sdk` is the nRF Connect SDK's folder; without it, it is looked for."""
+
+    sdk: Annotated[str, Field(min_length=1)] | None = None
+
+
 class Settings(Section):
     """The values in force. `target` says whether the hub is the lab's or Azure's."""
 
@@ -83,6 +91,7 @@ class Settings(Section):
     azure: AzureSettings
     pki: PkiSettings
     lab: LabSettings
+    firmware: FirmwareSettings = FirmwareSettings()
 
     @property
     def hub_host(self) -> str:

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -17,6 +19,7 @@ from thingmint.errors import ToolError
 # openssl's own words are matched by openssl.py: keep the C library's part of them untranslated.
 _ENVIRONMENT = {"LC_ALL": "C"}
 _MOST_WORDS = 40
+_LEAVE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,47 @@ class Shell:
                 yield cast("BinaryIO", process.stdout)
             words = _whole(said).decode("utf-8", errors="replace")
             check(Finished(tuple(argv), process.returncode, "", words), what=argv[0])
+
+    def follow(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> int:
+        """A command that changes things and takes its time: each line it says, while it runs; then its exit code.
+
+        stdout and stderr come as one, in the order in which they were said. It leads a group of its own, and whatever
+        ends this early (Ctrl-C, an error of `on_line`) ends all of the group. With --dry nothing runs.
+        """
+        self.echo(argv, cwd=cwd)
+        if self.dry:
+            return 0
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **_ENVIRONMENT, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=os.name != "nt",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            if error.filename is not None and Path(error.filename) == cwd:
+                raise  # as in _execute
+            raise _unusable(argv[0], error) from None
+        with process:
+            try:
+                for line in cast("BinaryIO", process.stdout):
+                    on_line(line.decode("utf-8", errors="replace").rstrip("\r\n"))
+                process.wait()
+            except BaseException:
+                _end_group(process)
+                raise
+        return process.returncode
 
     def spawn(self, argv: Sequence[str], *, cwd: Path, log: BinaryIO, environment: Mapping[str, str]) -> int:
         """Start a background process in a session of its own, holding none of our descriptors; returns its pid.
@@ -191,6 +235,25 @@ def _execute(
         output = (_whole(stdout), _whole(stderr)) if batch else (done.stdout, done.stderr)
     texts = [data.decode("utf-8", errors="replace") for data in output]
     return Finished(tuple(argv), done.returncode, *texts)
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started: asked first, killed where they take their time."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
+        return
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        waited_until = time.monotonic() + _LEAVE_SECONDS
+        while time.monotonic() < waited_until:
+            process.poll()  # a leader that nobody waits for stays in its group
+            os.killpg(process.pid, 0)
+            time.sleep(0.02)
+    except ProcessLookupError:
+        return
+    finally:  # also after a second Ctrl-C
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _unusable(program: str, error: OSError) -> ToolError:

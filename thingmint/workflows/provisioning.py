@@ -143,6 +143,6 @@ def _tell_next(session: Session, chosen: DeviceId, tags: Tags, *, simulated: boo
         )
         return
     session.console.next_step(
-        f"flash an application that is built with CONFIG_MQTT_HELPER_SEC_TAG={tags.own} and "
-        f"CONFIG_MQTT_HELPER_SECONDARY_SEC_TAG={tags.secondary}, and read its log"
+        f"build the application that looks into these tags ({tags.own}, {tags.secondary}): "
+        f"invoke firmware --app azure_iot_hub --imei {chosen}"
     )

@@ -299,5 +299,6 @@ def write_companions(
                 sec_tag=record.sec_tag,
                 secondary_tag=record.secondary_tag,
                 loading_begun=record.loading_begun,
+                firmware=record.firmware,
             )
         workspace.write(own.record, fresh.to_json())

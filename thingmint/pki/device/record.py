@@ -54,6 +54,25 @@ class MadeKey:
 
 
 @dataclass(frozen=True)
+class Image:
+    """One file that a build made: its name in the build folder, and its digest."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """The last build for this device. No part of its certificate's story: a new certificate changes nothing about it."""
+
+    app: str
+    board: str
+    sdk: str  # the version
+    when: str  # ISO 8601, UTC
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True)
 class Record:
     """devices/ID.json. While a first key is being made in a modem there is no certificate: what tells of it is empty.
 
@@ -75,6 +94,7 @@ class Record:
     modem: Loading | None = None
     keygen_begun: int | None = None  # the sec tag
     loading_begun: Begun | None = None
+    firmware: Firmware | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":
@@ -106,7 +126,10 @@ class Record:
         key = values.get("made_key")
         if key is not None:
             key = MadeKey(str(key["imei"]), int(key["sec_tag"]), str(key["sha256"]))
-        made = cls(**{**values, "modem": loaded, "loading_begun": begun, "made_key": key})
+        built = values.get("firmware")
+        if built is not None:
+            built = Firmware(**{**built, "images": tuple(Image(**one) for one in built["images"])})
+        made = cls(**{**values, "modem": loaded, "loading_begun": begun, "made_key": key, "firmware": built})
         # Decisions hang on these; the rest is for reading.
         numbers = {type(made.keygen_begun), type(made.sec_tag), type(made.secondary_tag)}
         if not isinstance(made.key_in_modem, bool) or not numbers <= {int, type(None)}:
