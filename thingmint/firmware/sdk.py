@@ -17,6 +17,10 @@ GET_SDK = (
 )
 
 
+class NoSdkError(InputError):
+    """None was named, and none is found."""
+
+
 @dataclass(frozen=True)
 class Sdk:
     """A workspace of west's: `root` holds nrf/, zephyr/ and .west/."""
@@ -89,7 +93,7 @@ def find(
             detail="\n".join(f"{one.version}  {one.root}" for one in found),
             things_to_try=[f"choose one, e.g. --sdk {found[-1].root}", "or set firmware.sdk in the configuration"],
         )
-    raise InputError("there is no nRF Connect SDK here.", things_to_try=["name it: --sdk PATH", *GET_SDK])
+    raise NoSdkError("there is no nRF Connect SDK here.", things_to_try=["name it: --sdk PATH", *GET_SDK])
 
 
 def _usual(environment: Mapping[str, str]) -> Iterator[Sdk]:

@@ -11,12 +11,29 @@ from pathlib import Path
 
 from thingmint import config, files
 from thingmint.console import Console
+from thingmint.errors import InputError
+from thingmint.firmware import application as applications
+from thingmint.firmware.sdk import NoSdkError
 from thingmint.ids import DeviceId
+from thingmint.lab.sdk import workspace
 from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.session import Session, make_session
-from thingmint.workflows import authorities, connection, devices, keygen, laboratory, options, provisioning, simulated
+from thingmint.workflows import (
+    authorities,
+    connection,
+    devices,
+    firmware,
+    flashing,
+    keygen,
+    laboratory,
+    observation,
+    options,
+    provisioning,
+    simulated,
+)
 
+STANDIN = "2.4.0"
 KEPT = 5  # earlier rehearsals, for a look at what they left
 
 
@@ -88,11 +105,47 @@ def _steps(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], ob
             lambda: f"{chosen}: {connection.connect(inner, imei=chosen.text)}",
         ),
         ("its modem loaded, each credential proven", lambda: _provision(inner, chosen)),
+        *_application(inner, chosen),
         ("booted: connects with what its modem holds", lambda: _boot(inner, chosen)),
         ("another device: its modem makes and keeps the key", lambda: _keygen(inner, twin)),
         ("its server roots loaded, too", lambda: _provision(inner, twin)),
         ("booted: connects with the key that never left", lambda: _boot(inner, twin)),
     )
+
+
+def _application(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], object]], ...]:
+    """Built and flashed; with a stand-in for the SDK where there is none, and not at all where no Zephyr build can stand."""
+    try:
+        applications.require_buildable(inner.workspace.root, "the workspace")
+    except InputError as error:
+        inner.console.say(error.message)
+        return ()
+    try:
+        found = firmware.sdk_at_hand(inner, None)
+        name, folder = f"SDK {found.version}", found.root
+    except NoSdkError:
+        name, folder = f"a stand-in for SDK {STANDIN}", inner.workspace.root / "sdk"
+
+    def build() -> None:
+        if inner.dry:
+            inner.console.say(f"would build {simulated.SAMPLE} with {name}")
+            return
+        if not folder.exists():
+            workspace.make(folder, STANDIN, inner.shell)
+        firmware.firmware(inner, app=simulated.SAMPLE, imei=chosen.text, sdk=str(folder))
+
+    return (
+        (f"application built by {name}", build),
+        ("flashed into its bootloader, proven", lambda: _flash(inner, chosen)),
+    )
+
+
+def _flash(inner: Session, device: DeviceId) -> None:
+    if inner.dry:
+        inner.console.say(f"would flash {simulated.SAMPLE} into the simulated device {device}")
+        return
+    with simulated.in_recovery(inner, device) as port:
+        flashing.flash(inner, port=port, app=simulated.SAMPLE)
 
 
 def _twin(chosen: DeviceId) -> DeviceId:
@@ -111,7 +164,12 @@ def _keygen(inner: Session, device: DeviceId) -> None:
 
 
 def _boot(inner: Session, device: DeviceId) -> str:
-    return f"{device}, out of its modem: {simulated.boot(inner, device, inner.console.say)}"
+    """Its log is read from its port, and has to tell the same as the hub."""
+    if inner.dry:
+        inner.console.say(f"would boot the simulated device {device}, and read its log")
+        return ""
+    seen = observation.boot(inner, device)
+    return f"{device}, out of its modem: {seen.said}\n  its log: {' '.join(seen.sentences)}"
 
 
 def _own_session(session: Session) -> Session:

@@ -101,6 +101,28 @@ def plugged_in(session: Session, chosen: DeviceId) -> Iterator[str]:
         yield thing.port
 
 
+@contextlib.contextmanager
+def in_recovery(session: Session, chosen: DeviceId) -> Iterator[str]:
+    """The port of the same device in its bootloader, for as long as it takes to flash it."""
+    with _opened(session, chosen, dataclasses.replace(faults.HARMLESS, recovery=True), None) as thing:
+        yield thing.port
+
+
+@contextlib.contextmanager
+def booted(session: Session, chosen: DeviceId, heard: Callable[[str], None], over: Callable[[], None]) -> Iterator[str]:
+    """The port of the device while it boots its application. `heard` is handed the telemetry that reached the hub, and
+    `over` is called at its end, whatever that was; what it failed with is raised when it is unplugged."""
+
+    def application(emit: Callable[[str], None]) -> None:
+        try:
+            heard(boot(session, chosen, emit))
+        finally:
+            over()
+
+    with _opened(session, chosen, faults.HARMLESS, application) as thing:
+        yield thing.port
+
+
 def boot(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> str:
     """Boot the simulated device: it connects with what its modem holds. Returns the telemetry that the hub heard.
 
