@@ -1,8 +1,10 @@
 """The verbs of thingmint, a short function each, and the boundary that turns errors into exit codes."""
 
 import atexit
+import contextlib
 import functools
 import importlib.util
+import select
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,12 @@ def _reader_left() -> bool:
                 stream.flush()
         except BrokenPipeError:
             return True
+        # Where nothing is kept back (PYTHONUNBUFFERED), the pipe itself tells. Windows has no poll.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            asked = select.poll()
+            asked.register(stream.fileno(), select.POLLERR)
+            if any(event & select.POLLERR for _, event in asked.poll(0)):
+                return True
     return False
 
 

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "device": {"errors", "files", "target"},
     "modem": {"modem", "errors"},
     "network": {"network", "errors", "yamlfile"},
-    "firmware": {"firmware", "keyscan", "errors", "shell", "console", "render"},
+    "firmware": {"firmware", "keyscan", "errors", "files", "shell", "console", "render"},
     "roots": {"errors"},
     "lab": {"lab", "device"} | GROUND - {"openssl", "engine", "render"},
     "openssl": {"engine"},

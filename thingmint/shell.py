@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Shell:
             if error.filename is not None and Path(error.filename) == cwd:
                 raise  # as in _execute
             raise _unusable(argv[0], error) from None
-        with process:
+        with process, ended_by_signals():
             try:
                 for line in cast("BinaryIO", process.stdout):
                     on_line(line.decode("utf-8", errors="replace").rstrip("\r\n"))
@@ -175,6 +176,23 @@ class Shell:
             self._console.say(f"cd {quote([str(cwd)])}")
             self._echoed_cwd = cwd
         self._console.say(line)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """A closed terminal and a polite kill end this like Ctrl-C: the child's group would not hear of them."""
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check(finished: Finished, *, what: str, things_to_try: Sequence[str] = ()) -> Finished:

@@ -6,12 +6,14 @@ from tests.commands.conftest import IMEI, CommandLine
 from tests.commands.test_modem import modem, typed
 from tests.firmware.images import AT_CLIENT, file
 from tests.firmware.images import made as image_of
+from thingmint.firmware.stamp import Stamp
 
 
 def test_what_is_flashed_is_what_the_device_boots(made: CommandLine, tmp_path: Path) -> None:
     with modem(made) as (port, _):
         made.ok("provision", "--imei", IMEI, "--port", port)
     image = file(made.workspace, name="firmware/build/azure_iot_hub-thingy91_nrf9160_ns/zephyr/app_update.bin")
+    Stamp("azure_iot_hub", "", "thingy91_nrf9160_ns", None).write(image.parents[1])
     with modem(made, "--fault", "recovery") as (port, process):
         done = made.ok("flash", "--app", "azure_iot_hub", "--port", port)
         assert f"image: {image}" in done.stderr

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 
 
@@ -62,9 +64,11 @@ def test_ctrl_c_ends_with_130_and_nothing_half_done(bare: CommandLine, tmp_path:
     bare.ok("rootca")
 
 
-def test_a_reader_that_leaves_early_is_no_error(made: CommandLine) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_is_no_error(made: CommandLine, unbuffered: str) -> None:
     line = f"'{INVOKE}' show --imei {IMEI} | head -1"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], cwd=ROOT, env=made.environment, check=False,
+    environment = {**made.environment, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], cwd=ROOT, env=environment, check=False,
                           capture_output=True, text=True)  # fmt: skip
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr

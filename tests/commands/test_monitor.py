@@ -119,3 +119,11 @@ def test_wrong_words_are_refused(forked: ForkedLine, tmp_path: Path) -> None:
         assert said in done.stderr, (words, done.stderr)
     assert forked("monitor", "--port", "/dev/ttyNONE").returncode == 6
     assert "would read the log on P" in forked.ok("--dry", "monitor", "--port", "P").stderr
+
+
+def test_a_log_as_powershell_writes_it_is_named(forked: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "device.log"
+    path.write_bytes("*** Booting Zephyr OS build v3.2.99-ncs2 ***\r\n".encode("utf-16"))
+    done = forked("monitor", "--file", str(path))
+    assert done.returncode == 2
+    assert "is UTF-16" in done.stderr

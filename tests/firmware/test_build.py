@@ -16,6 +16,7 @@ from thingmint.errors import CheckError, InputError
 from thingmint.firmware import kconfig, sdk, west
 from thingmint.firmware.flash import built as flashed
 from thingmint.firmware.sdk import Sdk
+from thingmint.firmware.stamp import folder_name
 from thingmint.ids import DeviceId
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
@@ -39,7 +40,7 @@ def test_each_sdk_builds_both_samples_its_own_way(session: Session, any_sdk: Sdk
         for one in built.artefacts:
             assert one.sha256 == hashlib.sha256(one.path.read_bytes()).hexdigest()
         assert built.folder.name == f"{app}-thingy91_nrf9160_ns"
-        assert flashed.newest(built.folder.parent, app).name in {"app_update.bin", "zephyr.signed.bin"}
+        assert flashed.newest(built.folder.parent, app)[0].name in {"app_update.bin", "zephyr.signed.bin"}
         assert "[20/20] Building" in (built.folder / west.LOG).read_text()
     made = config(session)
     assert made["CONFIG_AZURE_IOT_HUB_DEVICE_ID"] == f'"{IMEI}"'
@@ -180,9 +181,8 @@ def test_a_private_key_stops_it_before_and_after(
         InputError, match=r"the application holds a secret, private key \(pem\): .*src/key\.h:2"
     ) as caught:
         firmware(session, app=str(app), sdk=root)
-    generated = (
-        session.workspace.root / "firmware/build/mine-thingy91_nrf9160_ns/GENERATED_NON_SECURE_SIGN_KEY_PRIVATE.pem"
-    )
+    folder = session.workspace.root / "firmware/build" / folder_name("mine", str(app), "thingy91_nrf9160_ns")
+    generated = folder / "GENERATED_NON_SECURE_SIGN_KEY_PRIVATE.pem"
     generated.parent.mkdir(parents=True)
     generated.write_bytes(key.read_bytes())  # as the SDK makes one for its bootloader
     body = key.read_text().splitlines()[1]
@@ -192,6 +192,8 @@ def test_a_private_key_stops_it_before_and_after(
     monkeypatch.setenv("STANDIN_KEY", str(key))
     with pytest.raises(InputError, match="the build holds a secret"):
         firmware(session, app=str(app), sdk=root)
+    with pytest.raises(InputError, match="no image of"):
+        flashed.newest(folder.parent, str(app))  # what was refused is not flashed either
     monkeypatch.delenv("STANDIN_FAULT")
     built = firmware(session, app=str(app), sdk=root)
     assert built
@@ -255,3 +257,31 @@ def test_the_record_is_plain_json(session: Session, sdk_of: MakeSdk) -> None:
     written = json.loads(own.read_text())["firmware"]
     assert written["board"] == "thingy91_nrf9160_ns"
     assert written["images"][0]["name"] == "zephyr/app_signed.hex"
+
+
+def test_an_application_beyond_ascii_and_a_home_of_nobody_are_told(
+    session: Session, sdk_of: MakeSdk, tmp_path: Path
+) -> None:
+    app = own_application(tmp_path / "gerät", conf="CONFIG_AZURE_IOT_HUB=y\n")
+    with pytest.raises(InputError, match="the application's name"):
+        firmware(session, app=str(app), imei="350457791791735879", sdk=str(sdk_of("2.4.0")))
+    with pytest.raises(InputError, match="holds no nRF Connect SDK"):
+        firmware(session, app="at_client", sdk="~nobody-of-that-name/ncs")
+
+
+def test_a_key_that_is_linked_into_the_sources_is_found(session: Session, sdk_of: MakeSdk, tmp_path: Path) -> None:
+    authorities.rootca(session)
+    app = own_application(tmp_path / "linked", conf="CONFIG_SERIAL=y\n")
+    (app / "src/key.c").symlink_to(session.workspace.ca / "rootca/rootca.key")
+    with pytest.raises(InputError, match="the application holds a secret"):
+        firmware(session, app=str(app), sdk=str(sdk_of("2.4.0")))
+
+
+def test_two_applications_of_one_name_have_two_builds(session: Session, sdk_of: MakeSdk, tmp_path: Path) -> None:
+    root, images = str(sdk_of("2.4.0")), []
+    for place in ("one", "two"):
+        app = own_application(tmp_path / place / "app", conf=f"CONFIG_SERIAL={'y' if place == 'one' else 'n'}\n")
+        firmware(session, app=str(app), sdk=root)
+        images.append(app)
+    builds = session.workspace.root / "firmware/build"
+    assert len({flashed.newest(builds, str(app))[0].parents[1] for app in images}) == 2

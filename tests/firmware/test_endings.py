@@ -89,3 +89,18 @@ def test_an_error_of_the_reader_ends_the_command(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="enough"):
         Shell(Console()).follow([sys.executable, "-c", program], cwd=tmp_path, environment={}, on_line=refuse)
     assert soon(lambda: not alive(str(tmp_path)), 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_or_a_closed_terminal_leaves_no_process_behind(
+    sdk_of: MakeSdk, tmp_path: Path, number: signal.Signals
+) -> None:
+    invoke = Path(sys.executable).with_name("invoke")
+    line = [str(invoke), "firmware", "--app", "at_client", "--sdk", str(sdk_of("2.4.0"))]
+    environment = {**os.environ, "THINGMINT_WORKSPACE": str(tmp_path / "ws"), "STANDIN_FAULT": "hang"}
+    process = subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    word = str(tmp_path / "ws/firmware/build")
+    assert soon(lambda: len(alive(word)) > 3)
+    process.send_signal(number)
+    assert process.wait(30) == 128 + number
+    assert soon(lambda: not alive(word)), alive(word)

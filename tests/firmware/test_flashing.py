@@ -12,6 +12,7 @@ from tests.firmware.images import AT_CLIENT, file, made
 from thingmint import config
 from thingmint.console import Console
 from thingmint.errors import InputError, ModemError
+from thingmint.firmware.stamp import Stamp
 from thingmint.ids import DeviceId
 from thingmint.lab.state import LabFolder
 from thingmint.lab.thing.faults import parse
@@ -56,6 +57,7 @@ def test_what_was_built_is_written_proven_and_told(
     session: Session, plug: Plug, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built = file(session.workspace.root, name="firmware/build/azure_iot_hub-thingy91_nrf9160_ns/zephyr/app_update.bin")
+    Stamp("azure_iot_hub", "", "thingy91_nrf9160_ns", None).write(built.parents[1])
     thing = plug("recovery")
     flashing.flash(session, port="auto", app="azure_iot_hub")
     said = capsys.readouterr().err

@@ -11,6 +11,7 @@ from intelhex import IntelHex
 from tests.firmware.images import file, made
 from thingmint.errors import InputError
 from thingmint.firmware.flash import built, image
+from thingmint.firmware.stamp import Stamp
 
 SLOT = 0xC000
 
@@ -107,7 +108,6 @@ def test_an_image_for_another_chip_is_refused(tmp_path: Path, wrong: dict[str, i
     [
         "azure_iot_hub-thingy91_nrf9160_ns/zephyr/app_update.bin",
         "azure_iot_hub-thingy91_nrf9160_ns/azure_iot_hub/zephyr/zephyr.signed.bin",
-        "azure_iot_hub-thingy91x_nrf9151_ns/azure_iot_hub/zephyr/zephyr.signed.bin",
     ],
 )
 def test_what_was_built_last_is_found_whatever_sdk_built_it(tmp_path: Path, name: str) -> None:
@@ -117,13 +117,26 @@ def test_what_was_built_last_is_found_whatever_sdk_built_it(tmp_path: Path, name
     wanted = file(tmp_path, name=name)
     file(tmp_path, name=f"{folder}/mcuboot/zephyr/zephyr.signed.bin")
     file(tmp_path, name="at_client-thingy91_nrf9160_ns/zephyr/app_update.bin")
-    file(tmp_path, name="azure_iot_hub-nrf9160dk_nrf9160_ns/zephyr/app_update.bin")
-    assert built.newest(tmp_path, "azure_iot_hub") == wanted
+    for other in (
+        "azure_iot_hub-nrf9160dk_nrf9160_ns",
+        "azure_iot_hub-thingy91x_nrf9151_ns",
+        "azure_iot_hub-thingy91_nrf52840",
+    ):
+        file(tmp_path, name=f"{other}/zephyr/app_update.bin")
+        Stamp("azure_iot_hub", "", other.removeprefix("azure_iot_hub-"), None).write(tmp_path / other)
+    Stamp("azure_iot_hub", "", "thingy91_nrf9160_ns", "dev-1").write(tmp_path / folder)
+    assert built.newest(tmp_path, "azure_iot_hub") == (wanted, "dev-1")
+
+
+def test_a_build_that_did_not_go_through_is_nobodys(tmp_path: Path) -> None:
+    file(tmp_path, name="azure_iot_hub-thingy91_nrf9160_ns/zephyr/app_update.bin")
+    with pytest.raises(InputError, match="no image of azure_iot_hub"):
+        built.newest(tmp_path, "azure_iot_hub")
 
 
 def test_an_applications_own_build_folder_is_looked_at(tmp_path: Path) -> None:
     wanted = file(tmp_path, name="my_app/build/zephyr/app_update.bin")
-    assert built.newest(tmp_path / "firmware/build", str(tmp_path / "my_app")) == wanted
+    assert built.newest(tmp_path / "firmware/build", str(tmp_path / "my_app")) == (wanted, None)
 
 
 def test_an_application_that_was_not_built_is_told_with_how(tmp_path: Path) -> None:

@@ -204,3 +204,34 @@ def test_nothing_concluded_says_what_the_log_is(text: bytes, said: str) -> None:
     assert not found.reached
     assert said in telling.failure(found)
     assert telling.things_to_try(found)
+
+
+CONNECTED_AND_SENT = (CONNECTED, SENT)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("<err> mqtt_helper: getaddrinfo() failed, error -3", *CONNECTED_AND_SENT, "+CGEV: IPV6 0"),
+        (*CONNECTED_AND_SENT, "+CGEV: IPV6 FAIL 0"),
+        (*CONNECTED_AND_SENT, "+CNEC_ESM: 27,1"),
+        (*CONNECTED_AND_SENT, "<err> date_time: getaddrinfo() failed, error -11"),
+    ],
+    ids=["an early name, then IPv4", "IPv6 fails later", "a second PDN", "another module's name"],
+)
+def test_what_fails_beside_a_connection_is_no_failure_to_reach_the_hub(lines: tuple[str, ...]) -> None:
+    found = concluded(log(*lines))
+    assert found.reached, telling.failure(found)
+
+
+def test_an_ipv4_address_on_an_ipv6_network_is_a_matter_of_dns64() -> None:
+    found = concluded(
+        log(
+            "+CGEV: ME PDN ACT 0,1",
+            "<dbg> mqtt_helper: broker_init: Resolving IP address for hub.azure-devices.net",
+            "<dbg> mqtt_helper: broker_init: IPv4 Address found 13.70.74.195 (AF_INET)",
+            "<err> mqtt_helper: mqtt_connect, error: -118",
+        )
+    )
+    assert "DNS64" in telling.failure(found)
+    assert "before its IPv6 connection was ready" not in telling.failure(found)

@@ -24,7 +24,7 @@ class Application:
     @classmethod
     def choose(cls, app: str | None, sdk: Sdk) -> "Application":
         """Raises InputError where there is no such thing."""
-        if app is None:
+        if not app:
             raise InputError(
                 "no application was named.",
                 things_to_try=["--app at_client", "--app azure_iot_hub", "--app PATH, a folder with a CMakeLists.txt"],

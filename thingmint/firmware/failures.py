@@ -131,7 +131,7 @@ def _overflow(seen: _Seen) -> ThingmintError:
 
 # The first that fits is told. What makes others follow stands before them.
 _KNOWN: tuple[tuple[str, Callable[[_Seen], ThingmintError]], ...] = (
-    (r"No space left on device|There is not enough space on the disk", _no_space),
+    (r"(?:error writing|fatal error|OSError|IOError|ninja: error|write error).*(?:No space left on device|not enough space on the disk)", _no_space),
     (r"unknown command \"build\"|no west workspace found", _no_workspace),
     (r"No board named '([^'\n]*)' found", _unknown_board),
     (r"BOARD is not being defined", _no_board),

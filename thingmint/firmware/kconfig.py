@@ -65,7 +65,7 @@ def fragment(options: Options, sdk: Sdk, *, app: str) -> str:
     return render(
         "identity.conf.j2",
         {
-            "app": app,
+            "app": plain(app, "the application's name"),
             "sdk": sdk.version,
             "hub": identity is not None,
             "device_id": identity and identity.device_id and quoted(identity.device_id, "the device id"),

@@ -46,5 +46,5 @@ def _files(folder: Path, *, built: bool) -> Iterator[Path]:
         for path in (Path(place) / name for name in sorted(names)):
             if built and (path.suffix in _COMPILED or path.name.startswith(_DEBUG_KEY)):
                 continue
-            if path.is_file() and not path.is_symlink():
+            if path.is_file():  # a link, too: a compiler follows it
                 yield path

@@ -3,10 +3,11 @@
 import difflib
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from thingmint.errors import InputError
+from thingmint.errors import InputError, ToolError
 from thingmint.firmware.editions import AZURE_IOT_HUB, IPV6_SINCE
 from thingmint.firmware.sdk import Sdk
 
@@ -76,15 +77,21 @@ def ipv6_changes(sdk: Sdk, name: str) -> tuple[Change, ...]:
 
 def copy(sdk: Sdk, name: str, target: Path, changes: tuple[Change, ...]) -> None:
     """All of it, or nothing: it gets its name when it is whole. Raises FileExistsError rather than touch what is there."""
-    staged = target.with_name(f".{target.name}.new")
-    shutil.rmtree(staged, ignore_errors=True)  # an interrupted run's
+    staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        shutil.copytree(sdk.sample(name), staged, ignore=_NOT_COPIED)
+        shutil.copytree(sdk.sample(name), staged, ignore=_NOT_COPIED, dirs_exist_ok=True)
+        staged.chmod(0o755)
         for change in changes:
             (staged / change.path).write_text(change.after, encoding="utf-8", newline="\n")
         if target.exists() or target.is_symlink():
             raise FileExistsError(17, "exists", str(target))
         staged.rename(target)
+    except shutil.Error as error:
+        first = error.args[0][0]
+        raise ToolError(
+            f"{first[0]} could not be copied: {first[2]}.",
+            things_to_try=["free some space, or mend the file's mode, then run this again: nothing was left"],
+        ) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
 

@@ -73,13 +73,19 @@ def find(
 
     Raises InputError where there is none, or where the usual folders hold several.
     """
+    if named is not None and not named.strip():
+        raise InputError(
+            "--sdk is empty.", things_to_try=["name the folder that holds nrf/ and zephyr/, or leave it out"]
+        )
     for folder, named_by in (
         (named, "--sdk"),
         (configured, "firmware.sdk"),
         (environment.get("ZEPHYR_BASE"), "ZEPHYR_BASE"),
     ):
         if folder:
-            return Sdk.read(Path(folder).expanduser().absolute(), named_by=named_by)
+            with contextlib.suppress(RuntimeError):  # "~somebody" who is nobody: as it is, it is no folder either
+                folder = os.path.expanduser(folder)  # noqa: PTH111, PLW2901
+            return Sdk.read(Path(folder).absolute(), named_by=named_by)
     here = (cwd or Path.cwd()).absolute()
     above = next((one for one in (here, *here.parents) if (one / "nrf" / "VERSION").is_file()), None)
     if above:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from thingmint.errors import InputError
+from thingmint.firmware import application as applications
 from thingmint.firmware import editions, sample
 from thingmint.firmware.application import Application
 from thingmint.session import Session
@@ -19,6 +20,7 @@ def app_create(session: Session, *, source: str | None, dest: str | None, ipv6: 
             things_to_try=[f"--from {name}" for name in editions.SAMPLES],
         )
     target = options.new_file(dest, "--dest", "firmware/thingy91_azure")
+    applications.require_buildable(target, "the new application")
     found = sdk_at_hand(session, sdk)
     chosen = Application.choose(source, found)
     changes = sample.ipv6_changes(found, source) if ipv6 else ()

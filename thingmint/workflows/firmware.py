@@ -7,11 +7,12 @@ from pathlib import Path
 from thingmint import files
 from thingmint.errors import InputError
 from thingmint.firmware import application as applications
-from thingmint.firmware import artefacts, editions, kconfig, keyless, sdk, west
+from thingmint.firmware import artefacts, editions, kconfig, keyless, sdk, stamp, west
 from thingmint.firmware.application import Application
 from thingmint.firmware.artefacts import Artefact
 from thingmint.firmware.kconfig import Identity, Network, Options
 from thingmint.firmware.sdk import Sdk
+from thingmint.firmware.stamp import Stamp
 from thingmint.ids import DeviceId
 from thingmint.pki import bench
 from thingmint.pki.device.record import DeviceFiles, Firmware, Image, Record
@@ -54,7 +55,9 @@ def firmware(
     text = kconfig.fragment(wanted, found, app=application.name)
     named = applications.board(board, found)
     found.require_workspace()
-    folder = _folder(session) / f"{application.name}-{applications.safe(named)}"
+    source = str(application.source) if application.own else ""
+    mark = Stamp(application.name, source, applications.safe(named), chosen.text if chosen else None)
+    folder = builds(session) / stamp.folder_name(mark.app, mark.source, mark.board)
     for path, what in ((found.root, "the SDK"), (application.source, "the application"), (folder, "the build folder")):
         applications.require_buildable(path, what)
     if application.own:
@@ -76,19 +79,20 @@ def firmware(
     session.workspace.prepare()
     files.make_private_directory(folder.parent)
     with session.workspace.locked(f"build-{folder.name}"):
-        made = _build(session, job, text if asked else "")
+        made = _build(session, job, text if asked else "", mark)
     if chosen:
         _remember(session, chosen, job, made)
-    _tell(session, job, made, app or "", chosen)
+    _tell(session, job, made, app or "", chosen, asked=bool(asked))
     return made
 
 
-def _build(session: Session, job: west.Job, text: str) -> Built:
+def _build(session: Session, job: west.Job, text: str, mark: Stamp) -> Built:
     """`text` is the fragment's, the last of the job's; empty where nothing is asked.
 
     A key that somebody put into the folder stops it: west empties that first, and the key would be lost.
     """
     keyless.require(job.folder, "the build folder", built=True, since=job.folder / west.LOG)
+    stamp.remove(job.folder)
     own = job.fragments[-1] if text else None
     if own:
         files.replace(own, text.encode("ascii"))
@@ -98,6 +102,7 @@ def _build(session: Session, job: west.Job, text: str) -> Built:
         kconfig.require_taken(text, kconfig.config_of(job.folder, job.source.name), sdk=job.sdk, merged=merged)
     found = artefacts.find(job.folder, job.source.name, job.sdk.edition)
     keyless.require(job.folder, "the build", built=True)
+    mark.write(job.folder)
     return Built(job.folder, found)
 
 
@@ -106,7 +111,8 @@ def sdk_at_hand(session: Session, named: str | None) -> Sdk:
     return sdk.find(named=named, configured=session.settings.firmware.sdk)
 
 
-def _folder(session: Session) -> Path:
+def builds(session: Session) -> Path:
+    """Where each application's build folder is."""
     return session.workspace.root / "firmware" / "build"
 
 
@@ -188,11 +194,11 @@ def _remember(session: Session, chosen: DeviceId, job: west.Job, made: Built) ->
     )
 
 
-def _tell(session: Session, job: west.Job, made: Built, app: str, chosen: DeviceId | None) -> None:
+def _tell(session: Session, job: west.Job, made: Built, app: str, chosen: DeviceId | None, *, asked: bool) -> None:
     for one in made.artefacts:
         session.console.result(f"{one.sha256}  {one.path}")
-    proven = ", every option of its fragment proven in .config" if job.fragments else ""
-    session.console.say(f"built: {job.app} for {chosen or 'any device'}{proven}")
+    proven = ", every option of the device's fragment proven in .config" if asked else ""
+    session.console.say(f"built: {job.app} for {(chosen if asked else None) or 'any device'}{proven}")
     session.console.say(f"  the build's whole output: {made.folder / west.LOG}")
     if artefacts.update(made.artefacts):
         session.console.next_step(quote(["invoke", "flash", "--app", app, "--port", "auto"]))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint.errors import InputError
+from thingmint.firmware.editions import AT_CLIENT
 from thingmint.firmware.flash import built, image
 from thingmint.firmware.flash.image import Image
 from thingmint.session import Session
 from thingmint.shell import quote
-from thingmint.workflows import station
+from thingmint.workflows import firmware, station
 
 if TYPE_CHECKING:
     from thingmint.firmware.flash.recovery import Device
@@ -39,7 +40,8 @@ def flash(session: Session, *, port: str | None, app: str | None = None, file: s
             _write(session, device, chosen)
         if not device.restart():
             session.console.warn("it did not say that it restarts: switch it off and on")
-    session.console.next_step(quote(["invoke", "monitor", "--port", device.port]))
+    follows = ["provision", "--imei", "ID"] if app == AT_CLIENT else ["monitor"]
+    session.console.next_step(quote(["invoke", *follows, "--port", device.port]))
 
 
 def _image(session: Session, app: str | None, file: str | None) -> Image:
@@ -49,14 +51,14 @@ def _image(session: Session, app: str | None, file: str | None) -> Image:
             "name either an application or an image.",
             things_to_try=["--app azure_iot_hub, the image that was built of it last", "--file app_update.bin"],
         )
-    path = Path(file).absolute() if file is not None else built.newest(_builds(session), app or "")
+    if file is not None:
+        path = Path(file).absolute()
+    else:
+        path, device = built.newest(firmware.builds(session), app or "")
+        session.console.say(f"built for {device or 'any device'}")
     chosen = image.read(path)
     image.require_chip(chosen, image.NRF91)
     return chosen
-
-
-def _builds(session: Session) -> Path:
-    return session.workspace.root / "firmware" / "build"
 
 
 def _introduce(session: Session, device: "Device") -> None:

@@ -32,6 +32,16 @@ def opened(path: str) -> Iterator[Iterator[bytes]]:
         return
     try:
         with Path(path).open("rb", buffering=0) as file:
+            if Path(path).is_file() and _is_utf16(file.read(64)):
+                raise InputError(
+                    f"--file {path} is UTF-16, as PowerShell's > writes.",
+                    things_to_try=[
+                        "Get-Content FILE | Set-Content -Encoding utf8 NEW",
+                        "iconv -f utf-16 -t utf-8 FILE > NEW",
+                    ],
+                )
+            if file.seekable():
+                file.seek(0)
             yield _pieces(file.read)
     except OSError as error:
         if error.filename is None:  # while it was read, or in what was done with it
@@ -40,6 +50,11 @@ def opened(path: str) -> Iterator[Iterator[bytes]]:
             f"--file {path} cannot be read: {error.strerror}.",
             things_to_try=["name a file with a device's log, or - for standard input"],
         ) from None
+
+
+def _is_utf16(head: bytes) -> bool:
+    """A byte order mark, and then every other byte is zero."""
+    return head[:2] in {b"\xff\xfe", b"\xfe\xff"} and head.count(0) * 3 > len(head)
 
 
 def _pieces(read: Callable[[int], Any]) -> Iterator[bytes]:

@@ -35,6 +35,7 @@ def monitor(
     if session.dry:
         session.console.say(f"would read the log {f'on {port}' if port is not None else f'in {file}'}")
         return
+    translation.require_profiles()
     story = Story()
     with contextlib.ExitStack() as held:
         if port is not None:

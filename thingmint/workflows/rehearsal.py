@@ -6,14 +6,15 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from thingmint import config, files
 from thingmint.console import Console
-from thingmint.errors import InputError
+from thingmint.errors import CheckError, InputError
 from thingmint.firmware import application as applications
-from thingmint.firmware.sdk import NoSdkError
+from thingmint.firmware.sdk import NoSdkError, Sdk
 from thingmint.ids import DeviceId
 from thingmint.lab.sdk import workspace
 from thingmint.pki import inspect
@@ -46,13 +47,13 @@ def rehearse(session: Session, *, imei: str | None) -> None:
     console = session.console
     console.say(f"workspace: {inner.workspace.root}")
     if session.dry:
-        for _, step in _steps(inner, chosen):
+        for _, step in _steps(session, inner, chosen):
             step()
         return
     started = time.monotonic()
     said: list[str] = []
     try:
-        for number, (name, step) in enumerate(_steps(inner, chosen), start=1):
+        for number, (name, step) in enumerate(_steps(session, inner, chosen), start=1):
             begun = time.monotonic()
             outcome = step()
             if isinstance(outcome, str):
@@ -91,9 +92,37 @@ def _stop_lab(inner: Session) -> None:
         signal.signal(signal.SIGINT, previous)
 
 
-def _steps(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], object]], ...]:
+@dataclass(frozen=True)
+class _Builder:
+    """Which SDK builds the application: the one that is here, else a stand-in, of which no real device would boot anything."""
+
+    inner: Session
+    found: Sdk | None
+
+    @property
+    def words(self) -> str:
+        return f"nRF Connect SDK {self.found.version}" if self.found else f"a stand-in for SDK {STANDIN}"
+
+    def build(self, device: DeviceId) -> None:
+        if self.inner.dry:
+            self.inner.console.say(f"would build {simulated.SAMPLE} for {device} with {self.words}")
+            return
+        firmware.firmware(self.inner, app=simulated.SAMPLE, imei=device.text, sdk=str(self._folder()))
+
+    def _folder(self) -> Path:
+        if self.found:
+            return self.found.root
+        folder = self.inner.workspace.root / "sdk"
+        return folder if folder.exists() else workspace.make(folder, STANDIN, self.inner.shell)
+
+
+Step = tuple[str, Callable[[], object]]
+
+
+def _steps(session: Session, inner: Session, chosen: DeviceId) -> tuple[Step, ...]:
     hub = inner.settings.azure.hub
     twin = _twin(chosen)
+    builder = _builder(session, inner)
     return (
         ("root CA", lambda: authorities.rootca(inner)),
         ("intermediate CA", lambda: authorities.subca(inner)),
@@ -105,39 +134,38 @@ def _steps(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], ob
             lambda: f"{chosen}: {connection.connect(inner, imei=chosen.text)}",
         ),
         ("its modem loaded, each credential proven", lambda: _provision(inner, chosen)),
-        *_application(inner, chosen),
+        *_application(inner, builder, chosen),
         ("booted: connects with what its modem holds", lambda: _boot(inner, chosen)),
         ("another device: its modem makes and keeps the key", lambda: _keygen(inner, twin)),
         ("its server roots loaded, too", lambda: _provision(inner, twin)),
+        *_application(inner, builder, twin),
         ("booted: connects with the key that never left", lambda: _boot(inner, twin)),
     )
 
 
-def _application(inner: Session, chosen: DeviceId) -> tuple[tuple[str, Callable[[], object]], ...]:
-    """Built and flashed; with a stand-in for the SDK where there is none, and not at all where no Zephyr build can stand."""
+def _application(inner: Session, builder: _Builder | None, device: DeviceId) -> tuple[Step, ...]:
+    if builder is None:
+        return ()
+    return (
+        (f"application built by {builder.words}", lambda: builder.build(device)),
+        ("flashed into its bootloader, proven", lambda: _flash(inner, device)),
+    )
+
+
+def _builder(session: Session, inner: Session) -> _Builder | None:
+    """None, and why, where no Zephyr build can stand."""
     try:
         applications.require_buildable(inner.workspace.root, "the workspace")
     except InputError as error:
-        inner.console.say(error.message)
-        return ()
+        session.console.say(f"no application is built, nor flashed: {error.message}")
+        return None
     try:
-        found = firmware.sdk_at_hand(inner, None)
-        name, folder = f"SDK {found.version}", found.root
+        return _Builder(inner, firmware.sdk_at_hand(inner, None))
     except NoSdkError:
-        name, folder = f"a stand-in for SDK {STANDIN}", inner.workspace.root / "sdk"
-
-    def build() -> None:
-        if inner.dry:
-            inner.console.say(f"would build {simulated.SAMPLE} with {name}")
-            return
-        if not folder.exists():
-            workspace.make(folder, STANDIN, inner.shell)
-        firmware.firmware(inner, app=simulated.SAMPLE, imei=chosen.text, sdk=str(folder))
-
-    return (
-        (f"application built by {name}", build),
-        ("flashed into its bootloader, proven", lambda: _flash(inner, chosen)),
-    )
+        return _Builder(inner, None)
+    except InputError as error:  # several, or one that is no SDK: nothing that a rehearsal should stop at
+        session.console.say(f"{error.message} A stand-in builds the application.")
+        return _Builder(inner, None)
 
 
 def _flash(inner: Session, device: DeviceId) -> None:
@@ -146,6 +174,8 @@ def _flash(inner: Session, device: DeviceId) -> None:
         return
     with simulated.in_recovery(inner, device) as port:
         flashing.flash(inner, port=port, app=simulated.SAMPLE)
+    if simulated.flashed(inner, device) != simulated.SAMPLE:
+        raise CheckError(f"the simulated device {device} was flashed, and does not boot {simulated.SAMPLE}.")
 
 
 def _twin(chosen: DeviceId) -> DeviceId:
@@ -174,7 +204,9 @@ def _boot(inner: Session, device: DeviceId) -> str:
 
 def _own_session(session: Session) -> Session:
     """The lab's configuration, whatever is in force outside; the user's pki settings still count."""
-    environment = {name: value for name, value in os.environ.items() if name.startswith("THINGMINT_PKI_")}
+    environment = {
+        name: value for name, value in os.environ.items() if name.startswith(("THINGMINT_PKI_", "THINGMINT_FIRMWARE_"))
+    }
     loaded = config.load(environment)
     root = _fresh_folder(session.workspace.lab / "rehearsals", dry=session.dry)
     # Its steps are told here; with -e or --dry the lines that they run are wanted too.

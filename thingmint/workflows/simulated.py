@@ -11,7 +11,7 @@ from thingmint.ids import DeviceId
 from thingmint.lab.thing import faults
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
-from thingmint.shell import quote
+from thingmint.shell import ended_by_signals, quote
 from thingmint.workflows import connection, targets
 from thingmint.workflows.sectags import Tags
 
@@ -40,10 +40,10 @@ def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app:
     if session.dry:
         session.console.say(f"would run the simulated modem {chosen} in the foreground")
         return
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), ended_by_signals():
         if wanted.recovery:
             _recover(session, chosen, wanted)
-        _power(session, chosen, fault, app or _flashed(session, chosen))
+        _power(session, chosen, fault, app or flashed(session, chosen))
     session.console.say("unplugged")
 
 
@@ -79,7 +79,7 @@ def _power(session: Session, chosen: DeviceId, fault: Sequence[str], app: str) -
         thing.wait()
 
 
-def _flashed(session: Session, chosen: DeviceId) -> str:
+def flashed(session: Session, chosen: DeviceId) -> str:
     """Which application the image in its memory is, told by the words that it would log; the AT client without any."""
     from thingmint.lab.thing import sectags
 

@@ -97,6 +97,11 @@ def _of_profiles() -> Sources:
     return [(rfc6052.WELL_KNOWN, "RFC 6052: the well-known prefix"), *found]
 
 
+def require_profiles() -> None:
+    """Raises ConfigError where config/networks.yaml is invalid: better than after hours of listening."""
+    _of_profiles()
+
+
 def readings(
     address: IPv6Address,
     *,

@@ -6,20 +6,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thingmint.errors import InputError
+from thingmint.firmware.editions import SAMPLES
+from thingmint.firmware.stamp import Stamp
 
 # Without sysbuild, and with it, where each image of a build has a folder: that of the application has its name.
+BOARD = "thingy91_nrf9160"
 _NAMES = ("zephyr/app_update.bin", "zephyr/zephyr.signed.bin", "{app}/zephyr/zephyr.signed.bin")
 
 
-def newest(builds: Path, app: str) -> Path:
-    """The image that was built last of `app`, a sample's name or an application's folder: in `builds`, or in that folder.
+def newest(builds: Path, app: str) -> tuple[Path, str | None]:
+    """The image that was built last of `app`, a sample's name or an application's folder, and the device that it is for.
 
-    In `builds`, a build has the application's name and the board's, which is a Thingy:91 here. Raises InputError where
-    there is none.
+    In `builds` a build counts that went through, for a Thingy:91's nRF9160; in the application's own build folder, which
+    somebody else filled, any. Raises InputError where there is none.
     """
     own = Path(app).resolve()
-    folders = [*builds.glob(f"{glob.escape(own.name)}-thingy91*"), own / "build"]
-    found = [path for folder in folders for path in _images(folder, own.name)]
+    source = "" if app in SAMPLES else str(own)
+    found = []
+    for folder in builds.glob(f"{glob.escape(own.name)}-*"):
+        mark = Stamp.read(folder)
+        if mark and (mark.app, mark.source) == (own.name, source) and mark.board.startswith(BOARD):
+            found += [(path, mark.device) for path in _images(folder, own.name)]
+    if source:
+        found += [(path, None) for path in _images(own / "build", own.name)]
     if not found:
         raise InputError(
             f"no image of {app} was built for a Thingy:91: neither {builds} nor {own / 'build'} holds one.",
@@ -28,7 +37,7 @@ def newest(builds: Path, app: str) -> Path:
                 "or name an image: --file app_update.bin",
             ],
         )
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    return max(found, key=lambda one: one[0].stat().st_mtime_ns)
 
 
 def _images(folder: Path, app: str) -> Iterator[Path]:

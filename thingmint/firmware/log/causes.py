@@ -61,6 +61,15 @@ NO_PREFIX = Cause(
         "or try again in the application after a failure",
     ),
 )
+NO_DNS64 = Cause(
+    "no-dns64",
+    "the network gives IPv6 alone, and the hub's name was resolved to an IPv4 address, which is not reached from there: "
+    "its resolver makes no IPv6 address of it (DNS64).",
+    (
+        "does the network have NAT64 and DNS64? On a machine in it: invoke nat64 --discover",
+        "ask the operator for an APN with NAT64, or one with IPv4",
+    ),
+)
 CERTIFICATE = Cause(
     "certificate",
     "the hub rejected the device, and its library asks whether the device certificate is valid.",

@@ -1,6 +1,6 @@
 """What happened to the device, message by message: where it stands, what failed, and what of that is over."""
 
-from thingmint.firmware.log.causes import NO_PREFIX, Cause, Stage
+from thingmint.firmware.log.causes import NO_DNS64, NO_PREFIX, Cause, Stage
 from thingmint.firmware.log.conclusions import Heard
 
 _PROVISIONING = "azure-devices-provisioning"
@@ -62,9 +62,9 @@ class Course:
 
     def prefix_came(self) -> None:
         self._prefix = True
-        if self._early:
-            self._early = False
+        if self._early and not self.connected:
             self._note(self._failures, NO_PREFIX)
+        self._early = False
 
     # --- the hub ---------------------------------------------------------------------------------------------
 
@@ -92,7 +92,8 @@ class Course:
         if self.connected:
             return
         self.connections += 1
-        self.connected, self._trying = True, False
+        self.connected, self._trying, self._early = True, False, False
+        self._prefix = self._prefix or self.family == "IPv6"  # it got there by it
         self.overcome += max((times for _, times in self._failures.values()), default=0)
         self._failures = {}
 
@@ -105,7 +106,11 @@ class Course:
         if cause.stage is Stage.LINK and self.connections and not self._trying:
             self._note(self._lost, cause)
             return
-        if cause.of_route and not self._prefix:
+        if self.connected and (cause.of_route or cause.stage is Stage.NETWORK):
+            return  # another part of the application's, or of the modem's: the hub is reached
+        if cause.of_route and self._network == "IPv6" and self._family == "IPv4":
+            cause = NO_DNS64
+        elif cause.of_route and not self._prefix:
             self._early = self._network != "IPv6"  # there, it is known at once
             if not self._early:
                 cause = NO_PREFIX

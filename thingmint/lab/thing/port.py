@@ -64,7 +64,9 @@ def plugged_in(
             files.replace(named, tcp.name.encode())
             held.callback(named.unlink)
         else:
-            port = Pty(folder / f"{device}.port")
+            link = folder / f"{device}.port"
+            port = Pty(link)
+            held.callback(link.unlink, missing_ok=True)
         behind = _Behind(port, memory, faults, application)
         held.callback(behind.end)
         yield Thing(port.name, memory, behind)

@@ -62,7 +62,8 @@ def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
             _log_failure(log, error)
             error.things_to_try = (
                 *error.things_to_try,
-                f"load the modem again: invoke provision --imei {build.device_id} --port P",
+                f"have it wait for AT commands: invoke modem --imei {build.device_id} --app at_client",
+                f"then load it again: invoke provision --imei {build.device_id} --port auto",
             )
             raise
     log.write("inf", _MODULE, "Event was successfully sent")
