@@ -62,7 +62,7 @@ def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
             _log_failure(log, error)
             error.things_to_try = (
                 *error.things_to_try,
-                f"have it wait for AT commands: invoke modem --imei {build.device_id} --app at_client",
+                f"have it wait for AT commands: invoke modem --app at_client --imei {build.device_id}",
                 f"then load it again: invoke provision --imei {build.device_id} --port auto",
             )
             raise
