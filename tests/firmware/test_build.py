@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -285,3 +286,12 @@ def test_two_applications_of_one_name_have_two_builds(session: Session, sdk_of: 
         images.append(app)
     builds = session.workspace.root / "firmware/build"
     assert len({flashed.newest(builds, str(app))[0].parents[1] for app in images}) == 2
+
+
+def test_a_buffer_that_the_application_made_small_is_made_large_enough(
+    session: Session, sdk_of: MakeSdk, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    conf = "CONFIG_AZURE_IOT_HUB=y\nCONFIG_AZURE_IOT_HUB_USER_NAME_BUF_SIZE=64\n"
+    app = own_application(tmp_path / "small", conf=conf)
+    firmware(session, app=str(app), imei="350457791791735879", sdk=str(sdk_of("2.4.0")))
+    assert re.search(r"USER_NAME_BUF_SIZE=1[0-9]{2}", capfd.readouterr().err)

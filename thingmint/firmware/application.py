@@ -53,6 +53,14 @@ class Application:
         """Whether it has the sample's option for that, which came with SDK 2.5: then one binary serves many devices."""
         return _HW_ID in _text(self.source / "Kconfig")
 
+    @property
+    def user_name_buffer(self) -> int | None:
+        """What its prj.conf says of the MQTT user name's room, in place of the SDK's own; in bytes."""
+        found = re.search(
+            r"^CONFIG_AZURE_IOT_HUB_USER_NAME_BUF_SIZE=(\d+)\s*$", _text(self.source / "prj.conf"), re.MULTILINE
+        )
+        return int(found[1]) if found else None
+
     def fragments(self, board: str, *, dps: bool) -> tuple[Path, ...]:
         """What the application itself offers for this: Nordic's options for DPS, and for a board that it forgot.
 

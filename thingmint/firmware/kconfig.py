@@ -47,7 +47,7 @@ class Options:
     debug: bool = False
 
 
-def fragment(options: Options, sdk: Sdk, *, app: str) -> str:
+def fragment(options: Options, sdk: Sdk, *, app: str, room: int | None = None) -> str:
     """The text of the fragment. Raises InputError naming the value that cannot stand in one, or not with this SDK."""
     identity, network = options.identity, options.network
     if network and network.family not in FAMILIES:
@@ -75,7 +75,7 @@ def fragment(options: Options, sdk: Sdk, *, app: str) -> str:
             "dps_host": quoted(DPS_HOST, "the provisioning service's host name"),
             "sec_tag": identity and identity.sec_tag,
             "secondary_tag": identity and identity.secondary_tag,
-            "user_name_buffer": identity and larger_buffer(identity, sdk.edition.user_name_buffer),
+            "user_name_buffer": identity and larger_buffer(identity, room or sdk.edition.user_name_buffer),
             "network": network and plain(network.name, "the network's name"),
             "family": network and network.family,
             "apn": apn and quoted(apn, "the access point's name"),

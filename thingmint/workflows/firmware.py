@@ -52,7 +52,7 @@ def firmware(
     found = sdk_at_hand(session, sdk)
     application = Application.choose(app, found)
     wanted = Options(_identity(session, application, chosen, id_scope), profile, debug)
-    text = kconfig.fragment(wanted, found, app=application.name)
+    text = kconfig.fragment(wanted, found, app=application.name, room=application.user_name_buffer)
     named = applications.board(board, found)
     found.require_workspace()
     source = str(application.source) if application.own else ""
