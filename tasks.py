@@ -511,7 +511,7 @@ def lab_down(session: "Session") -> None:
     iterable=("fault",),
     imei=_IMEI,
     fault="NAME or NAME=VALUE, from the list above; may be repeated",
-    app="at_client, to be loaded (the default), or azure_iot_hub, which connects with what the modem holds",
+    app="at_client, to be loaded, or azure_iot_hub, which connects with what the modem holds; what it was flashed with, if not given",
 )
 def modem(session: "Session", imei: str | None = None, fault: list[str] | None = None, app: str | None = None) -> None:
     """Run a simulated modem in the foreground until Ctrl-C."""
