@@ -30,7 +30,7 @@ peers: ## Nordic's own tools into .venv, for the tests that run them against the
 
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: ## ruff and mypy; and no private key is tracked by git
 	@$(PYTHON) bootstrap.py --quiet

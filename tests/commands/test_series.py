@@ -105,7 +105,7 @@ def openssl_signs(workspace: Path, _group: int) -> bool:
     return (workspace / "ca/subca/db/snapshot").exists()
 
 
-@pytest.mark.parametrize(("sign", "count"), [(workers_begin, 1100), (keys_are_made, 1100), (openssl_signs, 1100)])
+@pytest.mark.parametrize(("sign", "count"), [(workers_begin, 1100), (keys_are_made, 1100), (openssl_signs, 2000)])
 def test_ctrl_c_loses_nothing_and_the_same_line_goes_on(
     bare: CommandLine, tmp_path: Path, sign: Callable[[Path, int], bool], count: int
 ) -> None:
