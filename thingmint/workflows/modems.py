@@ -1,17 +1,14 @@
 """creds and creds-delete: what the modem on a port holds, and removing a sec tag."""
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from thingmint import roots
 from thingmint.errors import CheckError, InputError, ThingmintError, ToolError
 from thingmint.modem import commands, credentials
+from thingmint.modem.credentials import Stored
 from thingmint.pki.device.record import Record
 from thingmint.session import Session
 from thingmint.workflows import loading, sectags, station
-
-if TYPE_CHECKING:
-    from thingmint.modem.credentials import Stored
 
 
 def creds(session: Session, *, port: str | None, as_json: bool = False) -> None:
@@ -86,7 +83,5 @@ def known(session: Session) -> dict[str, str]:
     return names
 
 
-def _name(one: "Stored", names: dict[str, str]) -> str:
-    from thingmint.modem import credentials
-
+def _name(one: Stored, names: dict[str, str]) -> str:
     return names.get(one.sha256, "") or credentials.owner(one.tag)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thingmint.errors import InputError
+from thingmint.firmware.editions import AT_CLIENT, AZURE_IOT_HUB, SAMPLES
 from thingmint.ids import DeviceId
 from thingmint.lab.thing import faults
 from thingmint.pki.device.record import DeviceFiles, Record
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from thingmint.lab.thing.console import Application
     from thingmint.lab.thing.port import Thing
 
-AT_CLIENT, SAMPLE = "at_client", "azure_iot_hub"
-APPLICATIONS = (AT_CLIENT, SAMPLE)
-"""What it can be flashed with: Nordic's names."""
+SAMPLE = AZURE_IOT_HUB
+"""The application that speaks to the hub."""
 _MARKS = {SAMPLE: b"Azure IoT Hub sample started", AT_CLIENT: b"AT host sample started"}
 
 
@@ -31,8 +31,8 @@ def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app:
     Without `app` it boots what it was flashed with. In recovery it waits for an application, and boots that.
     """
     chosen = DeviceId.parse(imei)
-    if app not in {None, *APPLICATIONS}:
-        raise InputError(f"--app {app!r} is no application of the simulated device.", things_to_try=APPLICATIONS)
+    if app not in {None, *SAMPLES}:
+        raise InputError(f"--app {app!r} is no application of the simulated device.", things_to_try=SAMPLES)
     wanted = faults.parse(fault)
     if wanted.recovery and app:
         raise InputError("--app and --fault recovery cannot be used together: it boots what it is flashed with.")
@@ -43,7 +43,8 @@ def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app:
     with contextlib.suppress(KeyboardInterrupt), ended_by_signals():
         if wanted.recovery:
             _recover(session, chosen, wanted)
-        _power(session, chosen, fault, app or flashed(session, chosen))
+        powered = dataclasses.replace(wanted, recovery=False)
+        _power(session, chosen, powered, fault, app or flashed(session, chosen))
     session.console.say("unplugged")
 
 
@@ -59,8 +60,8 @@ def _recover(session: Session, chosen: DeviceId, wanted: faults.Faults) -> None:
     session.console.say("its bootloader starts the application")
 
 
-def _power(session: Session, chosen: DeviceId, fault: Sequence[str], app: str) -> None:
-    wanted = dataclasses.replace(faults.parse(fault), recovery=False)
+def _power(session: Session, chosen: DeviceId, wanted: faults.Faults, fault: Sequence[str], app: str) -> None:
+    """`fault`: the switches behind `wanted`, as they were typed."""
     booted = app == SAMPLE
     application = (lambda emit: _run(session, chosen, emit)) if booted else None
     with _opened(session, chosen, wanted, application) as thing:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thingmint.errors import InputError
-from thingmint.firmware.editions import SAMPLES
+from thingmint.firmware.editions import EDITIONS, SAMPLES, UPDATE_BIN
 from thingmint.firmware.stamp import Stamp
 
-# Without sysbuild, and with it, where each image of a build has a folder: that of the application has its name.
-BOARD = "thingy91_nrf9160"
-_NAMES = ("zephyr/app_update.bin", "zephyr/zephyr.signed.bin", "{app}/zephyr/zephyr.signed.bin")
+_BOARD = "thingy91_nrf9160"
+# Where each SDK puts it, and what a plain build for MCUboot leaves, which is all that an application's own may be.
+_NAMES = (*dict.fromkeys(row.outputs[UPDATE_BIN] for row in EDITIONS), "zephyr/zephyr.signed.bin")
 
 
 def newest(builds: Path, app: str) -> tuple[Path, str | None]:
@@ -25,7 +25,7 @@ def newest(builds: Path, app: str) -> tuple[Path, str | None]:
     found = []
     for folder in builds.glob(f"{glob.escape(own.name)}-*"):
         mark = Stamp.read(folder)
-        if mark and (mark.app, mark.source) == (own.name, source) and mark.board.startswith(BOARD):
+        if mark and (mark.app, mark.source) == (own.name, source) and mark.board.startswith(_BOARD):
             found += [(path, mark.device) for path in _images(folder, own.name)]
     if source:
         found += [(path, None) for path in _images(own / "build", own.name)]
