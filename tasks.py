@@ -228,8 +228,7 @@ def device(
     allow_lab_root: bool = False,
 ) -> None:
     """Register a device, or many, on the hub and make key, CSR, certificate and chain."""
-    from thingmint.workflows import devices, options, series, station
-    from thingmint.workflows import keygen as generated
+    from thingmint.workflows import options
 
     of_modem = {
         "port": port,
@@ -240,10 +239,15 @@ def device(
     }
     register = not no_register
     if imei_file is not None:
+        from thingmint.workflows import series
+
         why = "it makes new devices, whose keys are made here"
         options.require_alone("--imei-file", why, imei=imei, renew=renew, keygen=keygen, **of_modem)
         series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=register)
     elif keygen:
+        from thingmint.workflows import keygen as generated
+        from thingmint.workflows import station
+
         leave = station.Leave(mismatch=allow_mismatch, misfit=allow_lab_root, force=force)
         generated.device(
             session,
@@ -258,6 +262,8 @@ def device(
             register=register,
         )
     else:
+        from thingmint.workflows import devices
+
         options.require_beside("--keygen", "without it, no modem is spoken to", **of_modem)
         devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=register)
 
