@@ -164,7 +164,7 @@ from thingmint.device import send_telemetry
 from thingmint.errors import HubError
 from thingmint.target import Target
 logging.getLogger().setLevel(logging.DEBUG)
-target = Target("lab", "s", "g", "h", {values["hub_host"]!r}, "https://localhost", "localhost",
+target = Target("lab", "s", "g", "h", {values["hub_host"]!r}, "https://localhost", "localhost", "p", "localhost",
                 ca_file=pathlib.Path({values["ca_file"]!r}), mqtt_proxy=("127.0.0.1", {bench.target.mqtt_proxy[1]}))
 folder = pathlib.Path({str(tmp_path)!r})
 def send(name):

@@ -40,6 +40,8 @@ def at(host: str, ca_file: Path) -> Target:
         hub_host="iot-hub001-0x0123-dev.azure-devices.net",
         arm_url=f"https://{host}",
         registry_host=host,
+        provisioning_service="provs-iotcore-0x0123-dev",
+        provisioning_host=host,
         ca_file=ca_file,
     )
 

@@ -15,11 +15,11 @@ from azure.identity import ClientSecretCredential
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.lab.clients import Lab
-from thingmint.lab.cloud.tokens import ARM_AUDIENCES, Signer, TokenProblem, check_sas
+from thingmint.lab.cloud.signin.tokens import ARM_AUDIENCES, Signer, TokenProblem, check_sas
 from thingmint.lab.state import LabSecrets, Role
 
 ARM, REGISTRY = "https://management.azure.com", "https://iothubs.azure.net"
-ROLE = Role("acc5", "tenant", "rg", "hub", 60.0)
+ROLE = Role("acc5", "tenant", "rg", "hub", "provs", 60.0)
 
 
 def claims(lab: Lab, **changes: Any) -> dict[str, Any]:
@@ -61,21 +61,21 @@ def test_an_expired_or_foreign_token() -> None:
 def test_an_expired_signature_or_one_for_another_hub() -> None:
     from azure.iot.hub.sastoken import SasToken
 
-    secrets = LabSecrets.random()
-    key = secrets.policy_keys["iothubowner"][1]  # the secondary key is as good
+    policies = LabSecrets.random().policy_keys
+    key = policies["iothubowner"][1]  # the secondary key is as good
     hosts = frozenset({"localhost:8443"})
 
     def signature(host: str, seconds: int) -> str:
         return str(SasToken(host, key, "iothubowner", ttl=seconds)).removeprefix("SharedAccessSignature ")
 
-    assert check_sas(signature("localhost:8443", 60), secrets, hosts) == "iothubowner"
+    assert check_sas(signature("localhost:8443", 60), policies, hosts) == "iothubowner"
     with pytest.raises(TokenProblem, match="expired"):
-        check_sas(signature("localhost:8443", -60), secrets, hosts)
-    with pytest.raises(TokenProblem, match="another hub"):
-        check_sas(signature("localhost:9000", 60), secrets, hosts)
+        check_sas(signature("localhost:8443", -60), policies, hosts)
+    with pytest.raises(TokenProblem, match="another host"):
+        check_sas(signature("localhost:9000", 60), policies, hosts)
     later = signature("localhost:8443", 60).replace("se=", "se=9")
     with pytest.raises(TokenProblem, match="not by a key"):
-        check_sas(later, secrets, hosts)
+        check_sas(later, policies, hosts)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_log_tells_reasons_and_no_secrets(lab: Lab) -> None:
     assert "GET /devices/a\\nforged line → 401: the access token was issued for another audience" in text
     assert "the lab's control token is missing or wrong" in text
     secrets = secrets_of(lab)
-    keys = [key for pair in secrets["policy_keys"].values() for key in pair]
+    keys = [key for kind in ("policy_keys", "provisioning_keys") for pair in secrets[kind].values() for key in pair]
     for secret in (
         secrets["client_secret"],
         secrets["control_token"],

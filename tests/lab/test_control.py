@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import datetime as dt
 import os
 import signal
@@ -22,7 +23,8 @@ from thingmint.errors import InputError, ToolError
 from thingmint.lab import control
 from thingmint.lab.cloud import server
 from thingmint.lab.cloud.journal import Journal
-from thingmint.lab.cloud.store import KEPT_MESSAGES, Store
+from thingmint.lab.cloud.store import messages
+from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabRecord, Role, write
 from thingmint.session import Session
 
@@ -191,7 +193,7 @@ def test_it_ends_when_nothing_happens(tmp_path: Path, session: Session) -> None:
     folder = LabFolder(tmp_path / "lab")
     folder.make(session.shell)
     role = Role.of(session.settings)
-    idle = Role(role.subscription_id, role.tenant_id, role.resource_group, role.hub, idle_seconds=0.6)
+    idle = dataclasses.replace(role, idle_seconds=0.6)
     records: list[LabRecord] = []
     begun = time.monotonic()
     server.run(folder, idle, ready=records.append)
@@ -212,6 +214,8 @@ def test_the_labs_ca_is_short_lived_and_constrained(lab: Lab) -> None:
         lab.target.hub_host,
         "management.azure.com",
         "login.microsoftonline.com",
+        "provs-iotcore-0xacc5-dev.azure-devices-provisioning.net",
+        "global.azure-devices-provisioning.net",
         "127.0.0.1/32",
     }
 
@@ -229,8 +233,8 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
 def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
     with contextlib.closing(Store(tmp_path / "db")) as store:
         moment = dt.datetime.now(dt.UTC)
-        for number in range(KEPT_MESSAGES + 5):
-            store.add_message("thing", str(number).encode(), {}, moment)
-        kept = store.messages("thing", after=0)
-    assert len(kept) == KEPT_MESSAGES
+        for number in range(messages.KEPT + 5):
+            store.heard("thing", str(number).encode(), {}, moment)
+        kept = store.messages.of("thing", after=0)
+    assert len(kept) == messages.KEPT
     assert kept[0].body == b"5"

@@ -3,7 +3,6 @@
 import datetime as dt
 import gc
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -184,12 +183,3 @@ def test_the_newer_connection_takes_over(lab: Lab, device_files: Device) -> None
         newer.sendall(b"\xc0\x00")
         assert newer.recv(2) == b"\xd0\x00"
         assert lab.registry.get_device(device_id).connection_state == "Connected"
-
-
-@pytest.mark.parametrize("request_line", ["CONNECT evil.example:8883", "CONNECT {host}:443", "GET http://{host}:8883/"])
-def test_the_proxy_leads_to_the_hub_only(lab: Lab, request_line: str) -> None:
-    heard = lab.mark()
-    with socket.create_connection(("127.0.0.1", lab.running.proxy_port), timeout=5) as connection:
-        connection.sendall(f"{request_line.format(host=lab.target.hub_host)} HTTP/1.1\r\n\r\n".encode())
-        assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
-    wait_until(lambda: "proxy: refused" in heard())

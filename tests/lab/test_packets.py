@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lab.clients import connect_packet, packet, publish_packet, text
-from thingmint.lab.cloud.packets import (
+from thingmint.lab.cloud.mqtt.packets import (
     LARGEST_PACKET,
     Connect,
     Disconnect,

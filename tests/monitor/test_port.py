@@ -23,7 +23,9 @@ from thingmint.target import Target
 from thingmint.workflows import monitoring
 
 DEVICE = DeviceId("350457791791735879")
-NOWHERE = Target("lab", "sub", "group", "hub", "hub.azure-devices.net", "https://localhost:1", "localhost:1")
+NOWHERE = Target(
+    "lab", "sub", "group", "hub", "hub.azure-devices.net", "https://localhost:1", "localhost:1", "p", "localhost:1"
+)
 
 
 class Board:

@@ -60,6 +60,8 @@ class RunningLab:
             hub_host=role.hub_host,
             arm_url=arm_url,
             registry_host=f"localhost:{self.https_port}",
+            provisioning_service=role.provisioning_service,
+            provisioning_host=f"localhost:{self.https_port}",
             tenant_id=role.tenant_id,
             login=ServicePrincipal(arm_url, role.tenant_id, secrets.client_id, secrets.client_secret),
             ca_file=lab.ca,

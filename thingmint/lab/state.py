@@ -1,6 +1,7 @@
 """What the lab keeps in <workspace>/lab: its paths, the record of a running lab, its secrets and what it plays."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import secrets
@@ -98,12 +99,13 @@ class LabFolder:
 
 @dataclass(frozen=True)
 class Role:
-    """The one hub that the lab plays, and when it ends by itself. What a lab is told when it starts."""
+    """The one hub and provisioning service that the lab plays, and when it ends by itself: what it is told at its start."""
 
     subscription_id: str
     tenant_id: str
     resource_group: str
     hub: str
+    provisioning_service: str
     idle_seconds: float
 
     @classmethod
@@ -111,15 +113,32 @@ class Role:
         azure = settings.azure
         # A configuration without a tenant leaves it to the sign-in; the lab's sign-in needs one, and always the same.
         tenant = azure.tenant_id or str(uuid.uuid5(uuid.NAMESPACE_OID, azure.subscription_id.lower()))
-        return cls(azure.subscription_id, tenant, azure.resource_group, azure.hub, settings.lab.idle_minutes * 60.0)
+        return cls(
+            azure.subscription_id,
+            tenant,
+            azure.resource_group,
+            azure.hub,
+            azure.provisioning_service,
+            settings.lab.idle_minutes * 60.0,
+        )
 
     @property
     def hub_host(self) -> str:
         return f"{self.hub}.azure-devices.net"
 
+    @property
+    def provisioning_host(self) -> str:
+        return f"{self.provisioning_service}.azure-devices-provisioning.net"
+
+    @property
+    def id_scope(self) -> str:
+        """Of the shape of Azure's, and the same at each start: it stands in the firmware of devices."""
+        named = f"{self.subscription_id}/{self.provisioning_service}".casefold()
+        return f"0ne{hashlib.sha256(named.encode()).hexdigest()[:8].upper()}"
+
     def same_hub(self, other: "Role") -> bool:
         def key(role: Role) -> tuple[str, ...]:
-            names = (role.subscription_id, role.tenant_id, role.resource_group, role.hub)
+            names = (role.subscription_id, role.tenant_id, role.resource_group, role.hub, role.provisioning_service)
             return tuple(name.casefold() for name in names)  # ARM ignores case
 
         return key(self) == key(other)
@@ -163,7 +182,10 @@ class LabSecrets:
     client_id: str
     client_secret: str = field(repr=False)
     control_token: str = field(repr=False)
-    policy_keys: dict[str, tuple[str, str]] = field(repr=False)  # policy → primary and secondary key, base64
+    policy_keys: dict[str, tuple[str, str]] = field(
+        repr=False
+    )  # of the hub: policy → primary and secondary key, base64
+    provisioning_keys: dict[str, tuple[str, str]] = field(repr=False)  # of the provisioning service, likewise
 
     @classmethod
     def random(cls) -> "LabSecrets":
@@ -174,6 +196,7 @@ class LabSecrets:
             client_secret=secrets.token_urlsafe(32),
             control_token=secrets.token_urlsafe(32),
             policy_keys={name: (random_key(), random_key()) for name in policies},
+            provisioning_keys={"provisioningserviceowner": (random_key(), random_key())},
         )
 
 
@@ -203,7 +226,8 @@ def read_failure(folder: LabFolder) -> Failure | None:
 def read_secrets(folder: LabFolder) -> LabSecrets | None:
     try:
         values = json.loads(folder.secrets.read_bytes())
-        values["policy_keys"] = {name: (keys[0], keys[1]) for name, keys in values["policy_keys"].items()}
+        for kind in ("policy_keys", "provisioning_keys"):
+            values[kind] = {name: (keys[0], keys[1]) for name, keys in values[kind].items()}
         return LabSecrets(**values)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None

@@ -98,6 +98,8 @@ def azure_target(session: Session) -> Target:
         hub_host=session.settings.hub_host,
         arm_url=ARM,
         registry_host=session.settings.hub_host,
+        provisioning_service=azure.provisioning_service,
+        provisioning_host=f"{azure.provisioning_service}.azure-devices-provisioning.net",
         tenant_id=azure.tenant_id,
         connection_string=connection_string,
     )

@@ -9,10 +9,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thingmint.lab.cloud import arm, login, registry
+from thingmint.lab.cloud.arm import certificates, gate, hubs
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.registry import routes as registry
+from thingmint.lab.cloud.signin import login
+from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.tls import hosts
-from thingmint.lab.cloud.tokens import Signer
 from thingmint.lab.cloud.wire import Refusal, not_done
 
 LARGEST_BODY = 1_000_000
@@ -34,7 +36,7 @@ def make_app(hub: Hub, signer: Signer) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            *arm.routes(hub, signer),
+            gate.route(hub, signer, [*hubs.operations(hub), *certificates.operations(hub)]),
             *login.routes(hub, signer),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],
@@ -66,7 +68,7 @@ def _lab_routes(hub: Hub) -> list[Route]:
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) < 19):  # SQLite's integers have 63 bits
             raise Refusal(400, {"error": "after is no number"}, "after is no number")
-        messages = hub.store.messages(request.query_params.get("device", ""), after=int(after))
+        messages = hub.store.messages.of(request.query_params.get("device", ""), after=int(after))
         return JSONResponse(
             {
                 "messages": [
@@ -98,7 +100,7 @@ class _Gate:
         port = hub.https_port
         local = {f"{name}:{port}" for name in ("localhost", "127.0.0.1")}
         # The services' names come with the port of the lab, of https, or of none.
-        served = {f"{name}{end}" for name in hosts(hub.role.hub_host)[1:] for end in ("", ":443", f":{port}")}
+        served = {f"{name}{end}" for name in hosts(hub.role)[1:] for end in ("", ":443", f":{port}")}
         self._hosts = {name.casefold() for name in local | served}
         self._origins = {f"https://{name}" for name in local}
 

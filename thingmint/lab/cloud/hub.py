@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from thingmint.lab.cloud.journal import Journal
-from thingmint.lab.cloud.store import Store
+from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabSecrets, Role
 
 

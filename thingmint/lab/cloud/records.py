@@ -1,4 +1,4 @@
-"""What the hub keeps: certificates, device identities, messages. Plain values; store.py saves them."""
+"""What the hub keeps: certificates, device identities, messages. Plain values; store/ saves them."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ Status = Literal["enabled", "disabled"]
 
 
 @dataclass(frozen=True)
-class HubCertificate:
-    """A CA certificate uploaded to the hub. Only a verified one is trusted to vouch for devices."""
+class CaCertificate:
+    """A CA certificate uploaded to a service. Only a verified one is trusted to vouch for devices."""
 
     name: str
     der: bytes

@@ -20,11 +20,12 @@ from thingmint.lab.cloud import tls
 from thingmint.lab.cloud.app import make_app
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
-from thingmint.lab.cloud.mqtt import MqttEndpoint
-from thingmint.lab.cloud.proxy import ConnectProxy
-from thingmint.lab.cloud.store import Store
-from thingmint.lab.cloud.tokens import Signer
+from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
+from thingmint.lab.cloud.proxy import Proxy
+from thingmint.lab.cloud.signin.tokens import Signer
+from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
+from thingmint.target import PROVISIONING_DEVICES
 
 _HOUSEKEEPING_SECONDS = 0.5
 _FAREWELL_SECONDS = 0.4
@@ -78,7 +79,7 @@ class _Lab:
             if secrets is None:
                 secrets = LabSecrets.random()
                 state.write(folder.secrets, secrets)
-            expires = tls.keep_or_make(folder, role.hub_host)
+            expires = tls.keep_or_make(folder, role)
             store = Store(folder.database)
             held.callback(store.close)
             https, mqtt, proxy = (held.enter_context(_listen()) for _ in range(3))
@@ -87,7 +88,7 @@ class _Lab:
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)
             web = _Web(make_app(hub, Signer.fresh(role, port)), context)
-            tunnel = ConnectProxy(hub, f"{role.hub_host}:{_DEVICES_PORT}", _port(mqtt))
+            tunnel = Proxy(hub, _doors(role, port, _port(mqtt)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._on_signal(number)
             tasks = [
@@ -139,7 +140,7 @@ class _Lab:
                 hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
                 self._stop.set()
             if dt.datetime.now(dt.UTC) > expires - tls.RENEW_BEFORE:
-                expires = tls.make_certificates(self._folder, self._role.hub_host)
+                expires = tls.make_certificates(self._folder, self._role)
                 context.load_cert_chain(self._folder.server_key)
                 hub.journal.write("renewed the server certificate and its CA")
 
@@ -168,6 +169,13 @@ class _Web(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _doors(role: Role, https_port: int, mqtt_port: int) -> dict[str, int]:
+    """What the proxy leads to: each name that the lab answers to, where the service of that name answers on Azure."""
+    web = {f"{host}:443": https_port for host in tls.hosts(role)[1:]}
+    devices = {f"{host}:{_DEVICES_PORT}": mqtt_port for host in (role.hub_host, PROVISIONING_DEVICES)}
+    return web | devices
 
 
 def _listen() -> socket.socket:

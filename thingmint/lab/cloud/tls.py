@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from thingmint import files
-from thingmint.lab.state import LabFolder
+from thingmint.lab.state import LabFolder, Role
+from thingmint.target import PROVISIONING_DEVICES
 
 LIFETIME = dt.timedelta(days=7)
 RENEW_BEFORE = dt.timedelta(days=1)
@@ -19,21 +20,28 @@ _CLOCK_SLACK = dt.timedelta(hours=1)
 _ADDRESS = ipaddress.IPv4Address("127.0.0.1")
 
 
-def hosts(hub_host: str) -> tuple[str, ...]:
+def hosts(role: Role) -> tuple[str, ...]:
     """The names the lab answers to: its own, and the services' that reach it through a proxy."""
-    return ("localhost", hub_host, "management.azure.com", "login.microsoftonline.com")
+    return (
+        "localhost",
+        role.hub_host,
+        role.provisioning_host,
+        PROVISIONING_DEVICES,
+        "management.azure.com",
+        "login.microsoftonline.com",
+    )
 
 
-def keep_or_make(folder: LabFolder, hub_host: str) -> dt.datetime:
+def keep_or_make(folder: LabFolder, role: Role) -> dt.datetime:
     """The certificates of an earlier start while they are good; a device that was loaded then still knows its hub.
 
     Returns when they expire.
     """
-    kept = _kept_until(folder, hub_host)
-    return kept if kept and kept - RENEW_BEFORE > dt.datetime.now(dt.UTC) else make_certificates(folder, hub_host)
+    kept = _kept_until(folder, role)
+    return kept if kept and kept - RENEW_BEFORE > dt.datetime.now(dt.UTC) else make_certificates(folder, role)
 
 
-def _kept_until(folder: LabFolder, hub_host: str) -> dt.datetime | None:
+def _kept_until(folder: LabFolder, role: Role) -> dt.datetime | None:
     """When those on the disk expire; None where they are not whole, not one pair, or for another hub."""
     try:
         ca = x509.load_pem_x509_certificate(folder.ca.read_bytes())
@@ -45,13 +53,13 @@ def _kept_until(folder: LabFolder, hub_host: str) -> dt.datetime | None:
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return None
     served = names.get_values_for_type(x509.DNSName)
-    whole = key.public_key() == server.public_key() and tuple(served) == hosts(hub_host)
+    whole = key.public_key() == server.public_key() and tuple(served) == hosts(role)
     return min(ca.not_valid_after_utc, server.not_valid_after_utc) if whole else None
 
 
-def make_certificates(folder: LabFolder, hub_host: str) -> dt.datetime:
+def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
     """A fresh CA and server certificate in ca.pem and server.pem; returns when they expire."""
-    names = [x509.DNSName(host) for host in hosts(hub_host)]
+    names = [x509.DNSName(host) for host in hosts(role)]
     not_before = dt.datetime.now(dt.UTC).replace(microsecond=0) - _CLOCK_SLACK
     not_after = not_before + LIFETIME
     ca_key = ec.generate_private_key(ec.SECP256R1())

@@ -10,7 +10,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from thingmint.lab.cloud.hub import Hub
-from thingmint.lab.cloud.tokens import ARM_AUDIENCES, LIFETIME, REGISTRY_AUDIENCES, Signer
+from thingmint.lab.cloud.signin.tokens import (
+    ARM_AUDIENCES,
+    LIFETIME,
+    PROVISIONING_AUDIENCES,
+    REGISTRY_AUDIENCES,
+    Signer,
+)
 from thingmint.lab.cloud.wire import Refusal, now
 
 
@@ -58,7 +64,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
         if not hmac.compare_digest(given, hub.secrets.client_secret.encode()):
             raise _refusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
         resource = form.get("scope", "").split(" ")[0].removesuffix("/.default").rstrip("/")
-        if resource not in (*ARM_AUDIENCES, *REGISTRY_AUDIENCES):
+        if resource not in (*ARM_AUDIENCES, *REGISTRY_AUDIENCES, *PROVISIONING_AUDIENCES):
             raise _refusal(
                 400, "invalid_resource", 500011, f"The resource principal named {resource[:80]} was not found."
             )

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from thingmint.lab.cloud import chain, packets
+from thingmint.lab.cloud import chain
 from thingmint.lab.cloud.hub import Hub
-from thingmint.lab.cloud.identities import valid_id
-from thingmint.lab.cloud.packets import (
+from thingmint.lab.cloud.mqtt import packets
+from thingmint.lab.cloud.mqtt.packets import (
     Connect,
     Disconnect,
     MalformedPacketError,
@@ -19,7 +19,8 @@ from thingmint.lab.cloud.packets import (
     Subscribe,
     Unsubscribe,
 )
-from thingmint.lab.cloud.trust import Handshake
+from thingmint.lab.cloud.mqtt.trust import Handshake
+from thingmint.lab.cloud.registry.identities import valid_id
 from thingmint.lab.cloud.wire import now
 
 _CONNECT_SECONDS = 10.0
@@ -113,7 +114,7 @@ class Connection:
         leaf = self._handshake.leaf
         if leaf is None:
             return "its certificate cannot be read"
-        device = self._hub.store.device(device_id)
+        device = self._hub.store.devices.get(device_id)
         if device is None:
             return f"the device {device_id!r} is not registered"
         if device.status != "enabled":
@@ -159,7 +160,7 @@ class Connection:
             properties = _properties(packet.topic[len(events) + 1 :])
             if packet.retain:
                 properties["x-opt-retain"] = "true"  # as the service marks it; it retains nothing
-            sequence = self._hub.store.add_message(self.device_id, packet.payload, properties, now())
+            sequence = self._hub.store.heard(self.device_id, packet.payload, properties, now())
             self._say(f"message {sequence} received: {len(packet.payload)} bytes")
         elif _NOT_DONE.match(packet.topic):
             self._say(f"published to {packet.topic[:100]!r}: not done by the lab yet")

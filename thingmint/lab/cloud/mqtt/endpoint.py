@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import socket
 
-from thingmint.lab.cloud.connection import Connection
 from thingmint.lab.cloud.hub import Hub
-from thingmint.lab.cloud.trust import Handshake
+from thingmint.lab.cloud.mqtt.connection import Connection
+from thingmint.lab.cloud.mqtt.trust import Handshake
 from thingmint.lab.cloud.wire import now
 
 _HANDSHAKE_SECONDS = 10.0
@@ -76,12 +76,12 @@ class MqttEndpoint:
         if older:
             older.end("another connection of the same device took over")
         self._open[connection.device_id] = connection
-        self._hub.store.set_connected(connection.device_id, connected=True, moment=now())
+        self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
 
     def _leave(self, connection: Connection) -> None:
         if self._open.get(connection.device_id) is connection:
             del self._open[connection.device_id]
-            self._hub.store.set_connected(connection.device_id, connected=False, moment=now())
+            self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
 
     def _recheck(self) -> None:
         for connection in list(self._open.values()):

@@ -7,6 +7,7 @@ from cryptography import x509
 
 from thingmint.lab.cloud import chain
 from thingmint.lab.cloud.hub import Hub
+from thingmint.target import PROVISIONING_DEVICES
 
 _MOST_CERTIFICATES = 10
 _CERTIFICATE_MESSAGE = 11  # RFC 5246, 7.4
@@ -36,13 +37,21 @@ class Handshake:
         context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
         # No resumption: a session would outlive the CA that vouched for it.
         context.options |= ssl.OP_NO_TICKET
-        trusted = b"".join(one.der for one in hub.store.certificates() if one.verified)
-        if trusted:
-            context.load_verify_locations(cadata=trusted)
+        # By the name that the client asks for: hub and provisioning service have CA certificates of their own.
+        context.sni_callback = self._on_name
         # The one view of a refused client's certificate that Python's ssl gives (since 3.8, not in its reference):
         # OpenSSL calls this when it has read the message, before it judges it.
         context._msg_callback = self._on_message  # type: ignore[attr-defined] # noqa: SLF001
         self.context = context
+        self._certificates = hub.store.hub_certificates
+
+    def _on_name(self, _connection: Any, name: str | None, _context: ssl.SSLContext) -> None:
+        """OpenSSL has read the client's first message; without a name in it (`None`) the hub is meant."""
+        if name in (PROVISIONING_DEVICES, self._hub.role.provisioning_host):
+            self._certificates = self._hub.store.provisioning_certificates
+        trusted = b"".join(self._certificates.verified())
+        if trusted:
+            self.context.load_verify_locations(cadata=trusted)
 
     def _on_message(  # the signature is the ssl module's
         self, _connection: Any, direction: str, _version: Any, _content: Any, message: Any, data: bytes
@@ -52,7 +61,7 @@ class Handshake:
         self.shown = _certificates(data)
         leaf = self.leaf
         # A self-signed certificate registered by its thumbprint is its own anchor.
-        if leaf is not None and self._hub.store.has_thumbprint(chain.thumbprints(leaf)):
+        if leaf is not None and self._hub.store.devices.have_thumbprint(chain.thumbprints(leaf)):
             self.context.load_verify_locations(cadata=self.shown[0])
 
     @property
@@ -69,7 +78,7 @@ class Handshake:
         leaf = self.leaf
         if leaf is None:
             return []
-        verified = {one.der: one.name for one in self._hub.store.certificates() if one.verified}
+        verified = self._certificates.verified()
         known = self._judged.get(frozenset(verified))
         if known is not None:
             return known  # signatures cost time, and every change of a device asks again
@@ -98,7 +107,7 @@ class Handshake:
         leaf = self.leaf
         if leaf is None:
             return "the device's certificate cannot be read"
-        uploaded = {one.der: one for one in self._hub.store.certificates()}
+        uploaded = {one.der: one for one in self._certificates.all()}
         pool = [cert for der in {*self.shown[1:], *uploaded} if (cert := chain.load(der))]
         for issuer in chain.issuers(leaf, pool):
             found = uploaded.get(chain.der(issuer))
@@ -110,7 +119,7 @@ class Handshake:
         )
         if namesake:
             return f"its issuer calls itself {issuer_name!r} as {namesake!r} does, but has another key"
-        return f"unknown issuer: no verified CA certificate of the hub stands above {issuer_name!r}"
+        return f"unknown issuer: no verified CA certificate there stands above {issuer_name!r}"
 
 
 def _certificates(message: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -14,10 +15,11 @@ from urllib.parse import parse_qs, unquote
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from thingmint.lab.state import LabSecrets, Role
+from thingmint.lab.state import Role
 
 ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 REGISTRY_AUDIENCES = ("https://iothubs.azure.net",)
+PROVISIONING_AUDIENCES = ("https://azure-devices-provisioning.net",)
 LIFETIME = dt.timedelta(hours=1)
 _ALGORITHM = "ES256"
 
@@ -99,8 +101,8 @@ class Signer:
         return {"keys": [{**key, "use": "sig", "kid": self.key_id, "alg": _ALGORITHM}]}
 
 
-def check_sas(text: str, secrets: LabSecrets, hosts: frozenset[str]) -> str:
-    """The policy whose key signed it. Raises TokenProblem.
+def check_sas(text: str, policies: Mapping[str, tuple[str, str]], hosts: frozenset[str]) -> str:
+    """The policy of `policies`, by either of its keys, whose signature for one of `hosts` it is. Raises TokenProblem.
 
     https://learn.microsoft.com/azure/iot-hub/iot-hub-dev-guide-sas: the signature is HMAC-SHA256 over the
     URL-encoded resource, a newline and the expiry.
@@ -112,7 +114,7 @@ def check_sas(text: str, secrets: LabSecrets, hosts: frozenset[str]) -> str:
         expires = int(expiry)
     except (KeyError, ValueError):
         raise TokenProblem("", "the shared access signature lacks sr, sig, se or skn") from None
-    keys = secrets.policy_keys.get(policy)
+    keys = policies.get(policy)
     if keys is None:
         raise TokenProblem("", f"there is no shared access policy {policy!r}")
     expected = {
@@ -128,5 +130,5 @@ def check_sas(text: str, secrets: LabSecrets, hosts: frozenset[str]) -> str:
     if expires <= time.time():
         raise TokenProblem("", f"the shared access signature of {policy!r} has expired")
     if unquote(resource).partition("/")[0].casefold() not in hosts:
-        raise TokenProblem("", "the shared access signature is for another hub")
+        raise TokenProblem("", "the shared access signature is for another host")
     return policy

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from thingmint.lab.cloud.hub import Hub
-from thingmint.lab.cloud.identities import created, identity_json, require_id, twin_json, updated
 from thingmint.lab.cloud.records import Device
-from thingmint.lab.cloud.tokens import REGISTRY_AUDIENCES, Signer, TokenProblem, check_sas
+from thingmint.lab.cloud.registry.identities import created, identity_json, require_id, twin_json, updated
+from thingmint.lab.cloud.signin.tokens import REGISTRY_AUDIENCES, Signer, TokenProblem, check_sas
 from thingmint.lab.cloud.wire import REGISTRY_ERRORS, Refusal, not_done, read_json, registry_error
 
 # https://learn.microsoft.com/rest/api/iothub/service/devices, version 2021-04-12
@@ -31,7 +31,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         try:
             if scheme == "SharedAccessSignature":
-                policy = check_sas(credential, hub.secrets, hosts)
+                policy = check_sas(credential, hub.secrets.policy_keys, hosts)
                 if policy not in policies:
                     raise registry_error(
                         "IotHubUnauthorized", "Unauthorized", reason=f"the policy {policy!r} has no right to this"
@@ -112,7 +112,7 @@ class _Registry:
     def put(self, device_id: str, body: dict[str, Any], if_match: str | None) -> Response:
         if body.get("deviceId", device_id) != device_id:
             raise registry_error("ArgumentInvalid", "The device id of the body differs from that of the URL.")
-        existing = self._store.device(device_id)
+        existing = self._store.devices.get(device_id)
         if if_match is None:
             if existing:
                 raise registry_error("DeviceAlreadyExists", f"A device with ID '{device_id}' is already registered.")
@@ -140,7 +140,7 @@ class _Registry:
         number = int(top) if re.fullmatch(r"\d{1,6}", top, re.ASCII) else 0
         if not 1 <= number <= MOST_LISTED:
             raise registry_error("ArgumentInvalid", f"top must be a number from 1 to {MOST_LISTED}.")
-        return JSONResponse([identity_json(device) for device in self._store.devices(limit=number)])
+        return JSONResponse([identity_json(device) for device in self._store.devices.page(limit=number)])
 
     def query(self, page_size: str, continuation: str) -> Response:
         if not re.fullmatch(r"\d{1,6}", page_size, re.ASCII) or int(page_size) == 0:
@@ -150,7 +150,7 @@ class _Registry:
         except (binascii.Error, ValueError):
             raise registry_error("ArgumentInvalid", "x-ms-continuation is not one of this hub's.") from None
         size = min(int(page_size), MOST_LISTED)
-        found = self._store.devices(after=after, limit=size + 1)
+        found = self._store.devices.page(after=after, limit=size + 1)
         page = found[:size]
         headers = {"x-ms-item-type": "Twin"}
         if len(found) > size:
@@ -184,7 +184,7 @@ class _Registry:
         device_id = require_id(item.get("id"))
         mode = str(item.get("importMode") or "createOrUpdate")
         kind = mode.removesuffix("IfMatchETag")
-        existing = self._store.device(device_id)
+        existing = self._store.devices.get(device_id)
         if kind != mode and existing:
             _require_etag(existing, str(item.get("eTag", "")))
         if kind == "create" and existing:
@@ -199,18 +199,18 @@ class _Registry:
             raise registry_error("ArgumentInvalid", f"The import mode {mode[:40]!r} is not done by the lab.")
 
     def _existing(self, device_id: str) -> Device:
-        device = self._store.device(device_id)
+        device = self._store.devices.get(device_id)
         if device is None:
             raise _not_found(device_id)
         return device
 
     def _save(self, device: Device, what: str) -> Device:
-        self._store.put_device(device)
+        self._store.devices.put(device)
         self._hub.journal.write(f"device {device.device_id!r} {what} ({device.status}, {device.authentication.type})")
         return device
 
     def _remove(self, device_id: str) -> None:
-        self._store.delete_device(device_id)
+        self._store.devices.delete(device_id)
         self._hub.journal.write(f"device {device_id!r} deleted")
 
 

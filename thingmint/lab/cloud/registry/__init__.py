@@ -1,0 +1,1 @@
+"""The device registry of the hub, over HTTPS."""

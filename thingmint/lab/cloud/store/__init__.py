@@ -1,0 +1,1 @@
+"""What the lab remembers: one SQLite file, a module for each kind of record."""

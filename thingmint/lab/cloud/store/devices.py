@@ -1,0 +1,71 @@
+"""The hub's device identities."""
+
+import dataclasses
+import datetime as dt
+import json
+import sqlite3
+
+from thingmint.lab.cloud.records import Authentication, Device
+from thingmint.lab.cloud.store.database import Database, moment, text
+
+SCHEMA = """
+CREATE TABLE device (
+    device_id TEXT PRIMARY KEY, generation_id TEXT NOT NULL, etag TEXT NOT NULL, status TEXT NOT NULL,
+    status_reason TEXT, status_updated TEXT, authentication TEXT NOT NULL, iot_edge INTEGER NOT NULL,
+    connected INTEGER NOT NULL, connection_updated TEXT, last_activity TEXT
+) STRICT;
+"""
+# Whoever was connected to the last process is not connected to this one.
+AT_START = "UPDATE device SET connected = 0 WHERE connected;"
+
+
+class Devices:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def get(self, device_id: str) -> Device | None:
+        row = self._db.row("SELECT * FROM device WHERE device_id = ?", [device_id])
+        return _read(row) if row else None
+
+    def page(self, *, after: str = "", limit: int) -> list[Device]:
+        """In the order of their ids, those behind `after`."""
+        found = self._db.rows("SELECT * FROM device WHERE device_id > ? ORDER BY device_id LIMIT ?", [after, limit])
+        return [_read(row) for row in found]
+
+    def have_thumbprint(self, thumbprints: frozenset[str]) -> bool:
+        """Whether some device of authentication selfSigned is registered with this certificate."""
+        rows = self._db.rows("SELECT * FROM device WHERE json_extract(authentication, '$.type') = 'selfSigned'")
+        return any(_read(row).authentication.has_thumbprint(thumbprints) for row in rows)
+
+    def put(self, device: Device) -> None:
+        values = dataclasses.asdict(device)
+        values["authentication"] = json.dumps(values["authentication"])
+        self._db.put("device", values)
+
+    def delete(self, device_id: str) -> None:
+        self._db.run("DELETE FROM device WHERE device_id = ?", [device_id])
+
+    def set_connected(self, device_id: str, *, connected: bool, at: dt.datetime) -> None:
+        self._db.run(
+            "UPDATE device SET connected = ?, connection_updated = ?, last_activity = ? WHERE device_id = ?",
+            [connected, text(at), text(at), device_id],
+        )
+
+    def set_active(self, device_id: str, at: dt.datetime) -> None:
+        self._db.run("UPDATE device SET last_activity = ? WHERE device_id = ?", [text(at), device_id])
+
+
+def _read(row: sqlite3.Row) -> Device:
+    return Device(
+        device_id=row["device_id"],
+        generation_id=row["generation_id"],
+        etag=row["etag"],
+        status=row["status"],
+        status_reason=row["status_reason"],
+        status_updated=moment(row["status_updated"]),
+        authentication=Authentication(**json.loads(row["authentication"])),
+        iot_edge=bool(row["iot_edge"]),
+        connected=bool(row["connected"]),
+        connection_updated=moment(row["connection_updated"]),
+        last_activity=moment(row["last_activity"]),
+    )

@@ -1,0 +1,47 @@
+"""What devices sent: the newest KEPT of all."""
+
+import datetime as dt
+import json
+
+from thingmint.lab.cloud.records import Message
+from thingmint.lab.cloud.store.database import Database, text
+
+KEPT = 10_000
+SCHEMA = """
+CREATE TABLE message (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, device_id TEXT NOT NULL, received_at TEXT NOT NULL,
+    body BLOB NOT NULL, properties TEXT NOT NULL
+) STRICT;
+CREATE INDEX message_of_device ON message (device_id, sequence);
+"""
+
+
+class Messages:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
+        """Returns its sequence number."""
+        cursor = self._db.run(
+            "INSERT INTO message (device_id, received_at, body, properties) VALUES (?, ?, ?, ?)",
+            [device_id, text(at), body, json.dumps(properties)],
+        )
+        sequence = int(cursor.lastrowid or 0)
+        self._db.run("DELETE FROM message WHERE sequence <= ?", [sequence - KEPT])
+        return sequence
+
+    def of(self, device_id: str, *, after: int) -> list[Message]:
+        """Those of one device with a higher sequence than `after`, oldest first."""
+        rows = self._db.rows(
+            "SELECT * FROM message WHERE device_id = ? AND sequence > ? ORDER BY sequence", [device_id, after]
+        )
+        return [
+            Message(
+                row["sequence"],
+                row["device_id"],
+                dt.datetime.fromisoformat(row["received_at"]),
+                row["body"],
+                json.loads(row["properties"]),
+            )
+            for row in rows
+        ]

@@ -1,0 +1,32 @@
+"""The lab's memory: a room for each kind of record, all in one file."""
+
+import datetime as dt
+from pathlib import Path
+
+from thingmint.lab.cloud.store import certificates, devices, messages
+from thingmint.lab.cloud.store.certificates import Certificates
+from thingmint.lab.cloud.store.database import Database
+from thingmint.lab.cloud.store.devices import Devices
+from thingmint.lab.cloud.store.messages import Messages
+
+_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA
+
+
+class Store:
+    """Raises ToolError where the file cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, _SCHEMA, devices.AT_START)
+        self.transaction = self._database.transaction
+        self.close = self._database.close
+        self.hub_certificates = Certificates(self._database, "hub")
+        self.provisioning_certificates = Certificates(self._database, "provisioning")
+        self.devices = Devices(self._database)
+        self.messages = Messages(self._database)
+
+    def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
+        """A message of the device, which was active with it. Returns the message's sequence number."""
+        with self.transaction():
+            sequence = self.messages.add(device_id, body, properties, at)
+            self.devices.set_active(device_id, at)
+        return sequence
