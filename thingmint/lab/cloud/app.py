@@ -10,7 +10,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thingmint.lab.cloud.arm import certificates, gate, hubs
+from thingmint.lab.cloud.arm import provisioning as provisioning_service
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.provisioning import routes as provisioning
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
 from thingmint.lab.cloud.signin.tokens import Signer
@@ -36,7 +38,12 @@ def make_app(hub: Hub, signer: Signer) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            gate.route(hub, signer, [*hubs.operations(hub), *certificates.operations(hub)]),
+            *provisioning.routes(hub, signer),
+            gate.route(
+                hub,
+                signer,
+                [*hubs.operations(hub), *provisioning_service.operations(hub), *certificates.operations(hub)],
+            ),
             *login.routes(hub, signer),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],
