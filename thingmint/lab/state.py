@@ -107,6 +107,7 @@ class Role:
     hub: str
     provisioning_service: str
     idle_seconds: float
+    empty: bool = False  # nothing stands yet: it has to be made first
 
     @classmethod
     def of(cls, settings: Settings) -> "Role":

@@ -9,23 +9,24 @@ if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
 
 
+_NEXT_EMPTY = "invoke hub-create"
 _NEXT = "invoke rootca subca verify device --imei ID; invoke lab-down stops the lab"
 
 
-def up(session: Session) -> None:
-    """Start it, or say that it runs."""
+def up(session: Session, *, empty: bool = False) -> None:
+    """Start it, or say that it runs. `empty`: with nothing made yet."""
     _announce(session)
     if session.dry:
-        session.console.say("would start the lab")
+        session.console.say("would start the lab" + (", with nothing in its account yet" if empty else ""))
         return
     from thingmint.lab import control
 
     session.workspace.prepare()
     running = control.running(session)
-    lab = control.start(session)  # also of a running one: it may play another hub
+    lab = control.start(session, empty=empty)  # also of a running one: it may play another hub
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
     _tell(session, lab)
-    session.console.next_step(_NEXT)
+    session.console.next_step(_NEXT_EMPTY if empty else _NEXT)
 
 
 def down(session: Session) -> None:
@@ -44,7 +45,7 @@ def down(session: Session) -> None:
         session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
 
 
-def run(session: Session) -> None:
+def run(session: Session, *, empty: bool) -> None:
     """In the foreground: its log on stderr, until Ctrl-C, `lab-down`, or idleness."""
     _announce(session)
     if session.dry:
@@ -58,9 +59,9 @@ def run(session: Session) -> None:
 
     def ready(lab: "RunningLab") -> None:
         _tell(session, lab)
-        session.console.say(f"next, in another terminal: {_NEXT}")
+        session.console.say(f"next, in another terminal: {_NEXT_EMPTY if empty else _NEXT}")
 
-    control.serve(session, ready)
+    control.serve(session, ready, empty=empty)
 
 
 def _announce(session: Session) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thingmint.lab.cloud.arm import certificates, gate, hubs
+from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
@@ -18,6 +18,7 @@ from thingmint.lab.cloud.tls import hosts
 from thingmint.lab.cloud.wire import Refusal, not_done
 
 LARGEST_BODY = 1_000_000
+_ARM = (groups, hubs, certificates, provisioning, resources)
 
 
 def make_app(hub: Hub, signer: Signer) -> ASGIApp:
@@ -36,7 +37,7 @@ def make_app(hub: Hub, signer: Signer) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            gate.route(hub, signer, [*hubs.operations(hub), *certificates.operations(hub)]),
+            gate.route(hub, signer, [one for part in _ARM for one in part.operations(hub)]),
             *login.routes(hub, signer),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],

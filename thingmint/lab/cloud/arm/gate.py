@@ -76,10 +76,9 @@ def _require_token(request: Request, signer: Signer) -> None:
 
 
 def _require_subscription(hub: Hub, names: Names) -> None:
-    role = hub.role
     subscription = names.get("subscription")
-    if subscription is not None and subscription.casefold() != role.subscription_id.casefold():
+    if subscription is not None and subscription.casefold() != hub.role.subscription_id.casefold():
         raise arm_error(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
     group = names.get("group")
-    if group is not None and group.casefold() != role.resource_group.casefold():
+    if group is not None and hub.store.resources.get("group", group) is None:
         raise arm_error(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")

@@ -114,6 +114,8 @@ class Connection:
         leaf = self._handshake.leaf
         if leaf is None:
             return "its certificate cannot be read"
+        if absence := self._hub.absence():
+            return absence
         device = self._hub.store.devices.get(device_id)
         if device is None:
             return f"the device {device_id!r} is not registered"

@@ -56,7 +56,8 @@ class MqttEndpoint:
             )
         except (OSError, TimeoutError) as error:
             accepted.close()
-            self._hub.journal.write(f"mqtt: refused {handshake.who}: {handshake.explain(error)}")
+            why = self._hub.absence() or handshake.explain(error)  # without a hub, no certificate can be good
+            self._hub.journal.write(f"mqtt: refused {handshake.who}: {why}")
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         connection = Connection(self._hub, handshake, reader, writer)
