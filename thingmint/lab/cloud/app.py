@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thingmint.lab.cloud.arm import certificates, gate, hubs
+from thingmint.lab.cloud.arm import certificates, gate, hubs, subscriptions
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
@@ -36,7 +36,10 @@ def make_app(hub: Hub, signer: Signer) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            gate.route(hub, signer, [*hubs.operations(hub), *certificates.operations(hub)]),
+            *gate.routes(
+                hub, signer, [*subscriptions.operations(hub), *hubs.operations(hub), *certificates.operations(hub)]
+            ),
+            subscriptions.metadata_route(),
             *login.routes(hub, signer),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],

@@ -1,6 +1,7 @@
 """The hub as a resource: what it is, and its shared access keys."""
 
 import base64
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,28 +27,7 @@ def operations(hub: Hub) -> list[Operation]:
 
     async def show(_request: Request, names: Names) -> Response:
         require(names)
-        role = hub.role
-        return JSONResponse(
-            {
-                "id": resource_id(hub),
-                "name": role.hub,
-                "type": "Microsoft.Devices/IotHubs",
-                "location": "westeurope",
-                "tags": {},
-                "subscriptionid": role.subscription_id,
-                "resourcegroup": role.resource_group,
-                "etag": base64.b64encode(role.hub.encode()[:6]).decode(),
-                "sku": {"name": "F1", "tier": "Free", "capacity": 1},
-                "properties": {
-                    "state": "Active",
-                    "provisioningState": "Succeeded",
-                    "hostName": role.hub_host,
-                    "locations": [{"location": "West Europe", "role": "primary"}],
-                    "minTlsVersion": "1.2",
-                    "features": "None",
-                },
-            }
-        )
+        return JSONResponse(hub_json(hub))
 
     async def list_keys(_request: Request, names: Names) -> Response:
         require(names)
@@ -65,6 +45,29 @@ def operations(hub: Hub) -> list[Operation]:
         Operation("POST", f"{PATH}/listkeys", list_keys),
         Operation("POST", PATH + "/IotHubKeys/{key}/listkeys", show_key),
     ]
+
+
+def hub_json(hub: Hub) -> dict[str, Any]:
+    role = hub.role
+    return {
+        "id": resource_id(hub),
+        "name": role.hub,
+        "type": "Microsoft.Devices/IotHubs",
+        "location": "westeurope",
+        "tags": {},
+        "subscriptionid": role.subscription_id,
+        "resourcegroup": role.resource_group,
+        "etag": base64.b64encode(role.hub.encode()[:6]).decode(),
+        "sku": {"name": "F1", "tier": "Free", "capacity": 1},
+        "properties": {
+            "state": "Active",
+            "provisioningState": "Succeeded",
+            "hostName": role.hub_host,
+            "locations": [{"location": "West Europe", "role": "primary"}],
+            "minTlsVersion": "1.2",
+            "features": "None",
+        },
+    }
 
 
 def resource_id(hub: Hub) -> str:
