@@ -514,6 +514,17 @@ def lab_down(session: "Session") -> None:
     laboratory.down(session)
 
 
+@verb(  # noqa: S604 - a help text, not a shell
+    shell="sh, powershell or cmd; sh if not given, on Windows powershell",
+    undo="put the shell back as it was",
+)
+def lab_env(session: "Session", shell: str | None = None, undo: bool = False) -> None:
+    """Print the lines that set a shell up for the lab: for az, and for every SDK."""
+    from thingmint.workflows import laboratory
+
+    laboratory.env(session, shell=shell, undo=undo)
+
+
 @verb(
     iterable=("fault",),
     imei=_IMEI,

@@ -66,11 +66,11 @@ def remove_service(hub: Hub) -> None:
 
 def remove_group(hub: Hub, group: Resource) -> None:
     """With everything in it."""
-    resources = hub.store.resources
-    for one in [*resources.all("hub"), *resources.all("service")]:
-        if one.group.casefold() == group.name.casefold() and one.name.casefold() == hub.role.hub.casefold():
-            remove_hub(hub)
-        elif one.group.casefold() == group.name.casefold():
-            remove_service(hub)
+    resources, role = hub.store.resources, hub.role
+    the_hub, service = resources.get("hub", role.hub), resources.get("service", role.provisioning_service)
+    if the_hub and the_hub.group.casefold() == group.name.casefold():
+        remove_hub(hub)
+    if service and service.group.casefold() == group.name.casefold():
+        remove_service(hub)
     resources.delete("group", group.name)
     hub.journal.write(f"resource group {group.name!r} deleted, with everything in it")

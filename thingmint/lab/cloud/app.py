@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources
+from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
@@ -18,7 +18,7 @@ from thingmint.lab.cloud.tls import hosts
 from thingmint.lab.cloud.wire import Refusal, not_done
 
 LARGEST_BODY = 1_000_000
-_ARM = (groups, hubs, certificates, provisioning, resources)
+_ARM = (subscriptions, groups, hubs, certificates, provisioning, resources)
 
 
 def make_app(hub: Hub, signer: Signer) -> ASGIApp:
@@ -37,7 +37,8 @@ def make_app(hub: Hub, signer: Signer) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            gate.route(hub, signer, [one for part in _ARM for one in part.operations(hub)]),
+            *gate.routes(hub, signer, [one for part in _ARM for one in part.operations(hub)]),
+            subscriptions.metadata_route(),
             *login.routes(hub, signer),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],

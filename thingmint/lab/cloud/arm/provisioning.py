@@ -72,10 +72,10 @@ class _Services:
 
     async def show_all(self, _request: Request, names: Names) -> Response:
         found = self._kept.get("service", self._hub.role.provisioning_service)
-        return JSONResponse({"value": [_json(self._hub, found)] if found and _is_in(names, found) else []})
+        return JSONResponse({"value": [service_json(self._hub, found)] if found and _is_in(names, found) else []})
 
     async def show(self, _request: Request, names: Names) -> Response:
-        return JSONResponse(_json(self._hub, require_service(self._hub, names)))
+        return JSONResponse(service_json(self._hub, require_service(self._hub, names)))
 
     async def put(self, request: Request, names: Names) -> Response:
         body = await resources.body_of(request)
@@ -115,7 +115,7 @@ class _Services:
         self._hub.journal.write(
             f"provisioning service {kept.name!r} {'updated' if existing else 'created'}: linked to {linked}"
         )
-        return resources.at_work(request, self._hub, kept, _json(self._hub, kept))
+        return resources.at_work(request, self._hub, kept, service_json(self._hub, kept))
 
     async def patch(self, request: Request, names: Names) -> Response:
         """The tags alone can be changed so."""
@@ -124,7 +124,7 @@ class _Services:
         resources.require_idle(existing)
         kept = replace(existing, tags=tags, etag=new_etag())
         self._kept.put(kept)
-        return JSONResponse(_json(self._hub, kept))
+        return JSONResponse(service_json(self._hub, kept))
 
     async def delete(self, request: Request, names: Names) -> Response:
         existing = _find(self._hub, names)
@@ -166,7 +166,7 @@ def linked_hosts(service: Resource) -> list[str]:
     return [str(one["name"]) for one in service.properties.get("iotHubs", [])]
 
 
-def _json(hub: Hub, kept: Resource) -> dict[str, Any]:
+def service_json(hub: Hub, kept: Resource) -> dict[str, Any]:
     state = kept.state(now())
     properties: dict[str, Any] = {
         "state": state,
