@@ -33,7 +33,7 @@ class Dialect:
     service: str  # for people
     path: str
     type: str
-    require: Callable[[Hub, Names], None]
+    require: Callable[[Hub, Names], object]
     resource_id: Callable[[Hub], str]
     kept: Callable[[Hub], Certificates]
 

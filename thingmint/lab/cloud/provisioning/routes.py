@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from thingmint.lab.cloud.arm.provisioning import linked_hubs
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.provisioning import enrollments
 from thingmint.lab.cloud.provisioning.answers import (
@@ -18,6 +17,7 @@ from thingmint.lab.cloud.provisioning.answers import (
     CONFLICT,
     NO_ENROLLMENT,
     NO_REGISTRATION,
+    NO_SERVICE,
     PRECONDITION,
     UNAUTHORIZED,
     refusal,
@@ -25,6 +25,7 @@ from thingmint.lab.cloud.provisioning.answers import (
 )
 from thingmint.lab.cloud.provisioning.enrollments import NotDone, enrollment_json, valid_id
 from thingmint.lab.cloud.provisioning.records import Enrollment, Kind
+from thingmint.lab.cloud.provisioning.service import absence, linked_hubs
 from thingmint.lab.cloud.signin.tokens import PROVISIONING_AUDIENCES, Signer, TokenProblem, check_sas
 from thingmint.lab.cloud.store.enrollments import Enrollments
 from thingmint.lab.cloud.wire import Refusal, not_done, read_json
@@ -42,6 +43,8 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
     registrations = _Registrations(hub)
 
     def require_caller(request: Request) -> None:
+        if reason := absence(hub):
+            raise refusal(NO_SERVICE, "The provisioning service does not exist.", reason=reason)
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         try:
             if scheme == "SharedAccessSignature":

@@ -49,6 +49,9 @@ class Enrollments:
     def delete(self, enrollment_id: str) -> None:
         self._db.run("DELETE FROM enrollment WHERE kind = ? AND enrollment_id = ?", [self._kind, enrollment_id])
 
+    def clear(self) -> None:
+        self._db.run("DELETE FROM enrollment WHERE kind = ?", [self._kind])
+
 
 class Registrations:
     def __init__(self, database: Database) -> None:
@@ -71,6 +74,9 @@ class Registrations:
 
     def delete(self, registration_id: str) -> None:
         self._db.run("DELETE FROM registration WHERE registration_id = ?", [registration_id])
+
+    def clear(self) -> None:
+        self._db.run("DELETE FROM registration")
 
 
 def _read(row: sqlite3.Row) -> Enrollment:
