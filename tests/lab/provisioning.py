@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from azure.core import PipelineClient
+from azure.core import MatchConditions, PipelineClient
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, ContentDecodePolicy
 from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.iothubprovisioningservices import IotDpsClient
@@ -47,6 +47,11 @@ class Service:
             connection_verify=str(lab.target.ca_file),
         )
 
+    @property
+    def id_scope(self) -> str:
+        group, name = self.names
+        return self.management.iot_dps_resource.get(name, group).properties.id_scope or ""
+
     def ask(self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] = {}) -> HttpResponse:
         content: dict[str, Any] = {} if body is None else {"json": body}
         request = HttpRequest(method, f"/{path}?api-version=2021-10-01", headers=dict(headers), **content)
@@ -77,11 +82,13 @@ class Service:
                     self._forget(one[name])
                 self.done("DELETE", f"{path}/{one[name]}")
         for certificate in self.management.dps_certificate.list(*self.names).value or []:
-            self.lab.request(
-                "DELETE",
-                f"{certificate.id}?api-version=2026-11-01",
-                headers=self.lab.bearer("https://management.azure.com") | {"If-Match": "*"},
-            )
+            self.delete(certificate.name or "")
+
+    def delete(self, certificate: str) -> None:
+        etag = self.management.dps_certificate.get(certificate, *self.names).etag or ""
+        self.management.dps_certificate.delete(
+            *self.names, certificate, etag=etag, match_condition=MatchConditions.IfNotModified
+        )
 
     def _forget(self, group: str) -> None:
         for state in self.done("POST", f"registrations/{group}/query"):

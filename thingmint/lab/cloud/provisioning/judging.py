@@ -56,22 +56,26 @@ def _anchors(hub: Hub, enrollments: Sequence[Enrollment]) -> Iterator[Anchor]:
 def _nearest(leaf: x509.Certificate, above: list[x509.Certificate], anchors: list[Anchor]) -> Enrollment | None:
     """The enrollment whose CA is met first on the way up. Raises Refusal where the way leads through no CA."""
     current = leaf
-    for _ in range(_LONGEST_CHAIN):
+    for between in range(_LONGEST_CHAIN):
         for certificate, enrollment in anchors:
             if chain.issued(current, certificate):
-                _require_ca(certificate)
+                _require_ca(certificate, between)
                 return enrollment
         issuer = next((one for one in above if one != current and chain.issued(current, one)), None)
         if issuer is None:
             return None
-        _require_ca(issuer)
+        _require_ca(issuer, between)
         current = issuer
     return None
 
 
-def _require_ca(certificate: x509.Certificate) -> None:
+def _require_ca(certificate: x509.Certificate, between: int) -> None:
+    """Raises Refusal unless it may issue, with so many CAs between it and the device."""
     try:
         chain.require_ca(certificate, now())
+        longest = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+        if longest is not None and between > longest:
+            raise CertificateProblem(f"its pathlen is {longest}, and {between} CAs are below it")
     except CertificateProblem as problem:
         name = certificate.subject.rfc4514_string()
         raise _invalid(f"{name!r} above its certificate is not accepted: {problem}") from None
