@@ -67,6 +67,8 @@ class Registering(Connection):
         asked = _ASKED.fullmatch(packet.topic)
         if asked is None:
             raise Over(f"it published to {packet.topic[:200]!r}, which is no topic of the service")
+        if self._quality is None:
+            raise Over(f"it asks, and has not subscribed to {_ANSWERS}#")
         if packet.qos == 1:
             await self._send(packets.puback(packet.packet_id))
         rid = asked["rid"]
@@ -95,8 +97,6 @@ class Registering(Connection):
         return register(self._hub, self.device_id, self._handshake.shown)
 
     async def _answer(self, topic: str, body: Mapping[str, Any]) -> None:
-        if self._quality is None:
-            raise Over(f"it asks, and has not subscribed to {_ANSWERS}#")
         self._answered = self._answered % 65_535 + 1  # 2.3.1: never 0
         packet_id = self._answered if self._quality else 0
         await self._send(packets.publish(_ANSWERS + topic, json.dumps(body).encode(), packet_id))
