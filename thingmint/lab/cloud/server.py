@@ -8,10 +8,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-
-import uvicorn
-from starlette.types import ASGIApp
+from collections.abc import Callable
 
 from thingmint import files
 from thingmint.errors import ToolError
@@ -24,6 +21,7 @@ from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
 from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
+from thingmint.lab.cloud.web import Web
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
 
@@ -82,17 +80,19 @@ class _Lab:
             expires = tls.keep_or_make(folder, role)
             store = Store(folder.database)
             held.callback(store.close)
-            https, mqtt, proxy = (held.enter_context(_listen()) for _ in range(3))
+            https, devices, mqtt, proxy = (held.enter_context(_listen()) for _ in range(4))
             port = _port(https)
             hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)
-            web = _Web(make_app(hub, Signer.fresh(role, port)), context)
-            tunnel = Proxy(hub, _doors(role, port, _port(mqtt)))
+            web = Web(hub, make_app(hub, Signer.fresh(role, port), endpoint), context)
+            tunnel = Proxy(hub, _doors(role, port, _port(devices), _port(mqtt)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._on_signal(number)
             tasks = [
-                asyncio.create_task(web.serve(sockets=[https])),
+                asyncio.create_task(web.serve(sockets=[])),
+                asyncio.create_task(web.admit(https)),
+                asyncio.create_task(web.admit_devices(devices)),
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context, expires)),
@@ -145,37 +145,12 @@ class _Lab:
                 hub.journal.write("renewed the server certificate and its CA")
 
 
-class _Web(uvicorn.Server):
-    """uvicorn in a loop that is not its own: signals are the lab's business."""
-
-    def __init__(self, application: ASGIApp, context: ssl.SSLContext) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,  # paths and queries are nobody's business; refusals are in the journal
-                server_header=False,
-                timeout_keep_alive=30,
-                timeout_graceful_shutdown=2,
-                limit_concurrency=500,
-                ssl_context_factory=lambda _config, _default: context,
-            )
-        )
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _doors(role: Role, https_port: int, mqtt_port: int) -> dict[str, int]:
+def _doors(role: Role, https_port: int, devices_port: int, mqtt_port: int) -> dict[str, int]:
     """What the proxy leads to: each name that the lab answers to, where the service of that name answers on Azure."""
     web = {f"{host}:443": https_port for host in tls.hosts(role)[1:]}
-    devices = {f"{host}:{_DEVICES_PORT}": mqtt_port for host in (role.hub_host, PROVISIONING_DEVICES)}
-    return web | devices
+    for host in (role.hub_host, PROVISIONING_DEVICES):
+        web |= {f"{host}:443": devices_port, f"{host}:{_DEVICES_PORT}": mqtt_port}
+    return web
 
 
 def _listen() -> socket.socket:

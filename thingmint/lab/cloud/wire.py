@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
+
+from thingmint.lab.cloud.hub import Hub
 
 
 class Refusal(Exception):  # noqa: N818 - the field's word
@@ -100,3 +102,13 @@ async def read_json(request: Request, error: Refusal) -> Any:
         return json.loads(await request.body())
     except (ValueError, RecursionError):
         raise error from None
+
+
+def log_refusal(hub: Hub, request: HTTPConnection, refusal: Refusal) -> None:
+    """Who, what, why. Never the query or the headers: they may hold secrets."""
+    client = f"{request.client.host}:{request.client.port}" if request.client else "?"
+    agent = request.headers.get("user-agent", "no user agent")[:60]
+    method = request.scope.get("method", "websocket")
+    hub.journal.write(
+        f"refused {client} ({agent}): {method} {request.scope['path'][:200]} → {refusal.status}: {refusal.reason}"
+    )

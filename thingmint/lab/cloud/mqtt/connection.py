@@ -19,6 +19,7 @@ from thingmint.lab.cloud.mqtt.packets import (
     Subscribe,
     Unsubscribe,
 )
+from thingmint.lab.cloud.mqtt.streams import Stream
 from thingmint.lab.cloud.mqtt.trust import Handshake
 from thingmint.lab.cloud.registry.identities import valid_id
 from thingmint.lab.cloud.wire import now
@@ -27,7 +28,6 @@ _CONNECT_SECONDS = 10.0
 _WRITE_SECONDS = 10.0
 # https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub: the longest keep-alive, 29:45 minutes
 _LONGEST_SILENCE = 1785.0
-_CHUNK = 65_536
 _NOT_DONE = re.compile(r"\$iothub/(twin|methods)/")
 
 
@@ -36,13 +36,10 @@ class _Over(Exception):  # noqa: N818
 
 
 class Connection:
-    def __init__(
-        self, hub: Hub, handshake: Handshake, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, hub: Hub, handshake: Handshake, stream: Stream) -> None:
         self._hub = hub
         self._handshake = handshake
-        self._reader = reader
-        self._writer = writer
+        self._stream = stream
         self._buffer = bytearray()
         self.device_id = ""  # until it is let in
 
@@ -85,7 +82,7 @@ class Connection:
     def end(self, reason: str) -> None:
         """From outside: the reader wakes up and finds the connection closed."""
         self._say(f"connection closed: {reason}")
-        self._writer.transport.abort()
+        self._stream.abort()
 
     def objection(self) -> str | None:
         """Why this device may not be connected, now; None if it may."""
@@ -113,7 +110,7 @@ class Connection:
     def _object(self, device_id: str) -> str | None:
         leaf = self._handshake.leaf
         if leaf is None:
-            return "its certificate cannot be read"
+            return "it showed no certificate that can be read"
         device = self._hub.store.devices.get(device_id)
         if device is None:
             return f"the device {device_id!r} is not registered"
@@ -191,15 +188,14 @@ class Connection:
                 if packet is not None:
                     self._hub.touch()
                     return packet
-                data = await self._reader.read(_CHUNK)
+                data = await self._stream.read()
                 if not data:
                     raise ConnectionResetError
                 self._buffer += data
 
     async def _send(self, data: bytes) -> None:
-        self._writer.write(data)
         async with asyncio.timeout(_WRITE_SECONDS):
-            await self._writer.drain()
+            await self._stream.send(data)
 
     def _say(self, text: str) -> None:
         self._hub.journal.write(f"device {self.device_id!r} {text}")

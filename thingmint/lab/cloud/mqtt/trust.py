@@ -24,7 +24,7 @@ _UNKNOWN_ISSUER = {2, 18, 19, 20, 21, 7}
 class Handshake:
     """One connection's TLS: its context, the certificates that the device showed, and the verdict in plain words."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
         self._hub = hub
         self.shown: list[bytes] = []
         self._judged: dict[frozenset[bytes], list[str]] = {}
@@ -32,7 +32,7 @@ class Handshake:
         # 1.2 alone: what the modem and the Azure device SDK speak; and under 1.3 a client learns of its refusal late.
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(hub.folder.server_key)
-        context.verify_mode = ssl.CERT_REQUIRED  # a server's context checks the purpose clientAuth by itself
+        context.verify_mode = certificate  # a server's context checks the purpose clientAuth by itself
         # An uploaded intermediate is an anchor by itself. Set whole: the default differs between 3.11 and 3.13.
         context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
         # No resumption: a session would outlive the CA that vouched for it.
@@ -95,13 +95,9 @@ class Handshake:
             if error.verify_code in _UNKNOWN_ISSUER:
                 return self._unknown_issuer()
             return f"the device's certificate was not accepted: {error.verify_message}"
-        if isinstance(error, ssl.SSLError):
-            if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
-                return "the device sent no certificate"
-            if error.reason and "ALERT" in error.reason:
-                return f"the device broke off: {error.reason.replace('_', ' ').lower()} (does it trust lab/ca.pem?)"
-            return f"TLS failed: {(error.reason or 'unknown error').replace('_', ' ').lower()}"
-        return f"the connection ended during the TLS handshake ({type(error).__name__})"
+        if isinstance(error, ssl.SSLError) and error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+            return "the device sent no certificate"
+        return broken("the device", error)
 
     def _unknown_issuer(self) -> str:
         leaf = self.leaf
@@ -120,6 +116,14 @@ class Handshake:
         if namesake:
             return f"its issuer calls itself {issuer_name!r} as {namesake!r} does, but has another key"
         return f"unknown issuer: no verified CA certificate there stands above {issuer_name!r}"
+
+
+def broken(client: str, error: Exception) -> str:
+    """Why a handshake failed that no certificate of the client's is to blame for."""
+    if not isinstance(error, ssl.SSLError):
+        return f"the connection ended during the TLS handshake ({type(error).__name__})"
+    words = (error.reason or "unknown error").replace("_", " ").lower()
+    return f"{client} broke off: {words} (does it trust lab/ca.pem?)" if "alert" in words else f"TLS failed: {words}"
 
 
 def _certificates(message: bytes) -> list[bytes]:
