@@ -130,7 +130,7 @@ def test_shared_access_signatures(lab: Lab, registry: Any) -> None:
     assert by_key(lab, "registryRead").get_device("by-key").device_id == "by-key"
     with pytest.raises(HttpOperationError) as error:
         by_key(lab, "registryRead").delete_device("by-key")
-    assert refused(error) == (401, "IotHubUnauthorized")
+    assert refused(error) == (401, "IotHubUnauthorizedAccess")
     with pytest.raises(HttpOperationError) as error:
         by_key(lab, "iothubowner", key="AAAA").get_device("by-key")
     assert refused(error) == (401, "IotHubUnauthorizedAccess")

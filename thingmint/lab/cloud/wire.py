@@ -68,7 +68,6 @@ REGISTRY_ERRORS = {
     "IotHubFormatError": 400006,
     "DeviceDefinedMultipleTimes": 400011,
     "IotHubUnauthorizedAccess": 401002,
-    "IotHubUnauthorized": 401003,
     "DeviceNotFound": 404001,
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,

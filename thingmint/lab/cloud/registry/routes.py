@@ -33,9 +33,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
             if scheme == "SharedAccessSignature":
                 policy = check_sas(credential, hub.secrets.policy_keys, hosts)
                 if policy not in policies:
-                    raise registry_error(
-                        "IotHubUnauthorized", "Unauthorized", reason=f"the policy {policy!r} has no right to this"
-                    )
+                    raise TokenProblem("", f"the policy {policy!r} has no right to this")
             elif scheme.lower() == "bearer":
                 signer.check(credential.strip(), REGISTRY_AUDIENCES)
             else:
