@@ -114,17 +114,6 @@ def test_bulk_list_and_query(lab: Lab, registry: Any) -> None:
     assert registry.get_devices(10) == []
 
 
-def test_other_queries_say_that_they_are_not_done(lab: Lab) -> None:
-    status, _, body = lab.request(
-        "POST",
-        "/devices/query?api-version=2021-04-12",
-        body={"query": "SELECT deviceId FROM devices WHERE status = 'enabled'"},
-        headers=lab.bearer("https://iothubs.azure.net"),
-    )
-    assert status == 501
-    assert "SELECT * FROM devices" in body["Message"]
-
-
 def test_shared_access_signatures(lab: Lab, registry: Any) -> None:
     by_key(lab, "iothubowner").create_device_with_certificate_authority("by-key", "enabled")
     assert by_key(lab, "registryRead").get_device("by-key").device_id == "by-key"

@@ -9,7 +9,7 @@ import pytest
 from tests.lab.conformance.rows import DOCUMENT, EXERCISES, Row, read_rows
 
 for area in sorted(Path(__file__).parent.glob("*.py")):
-    if not area.stem.startswith(("test_", "__")):
+    if not area.stem.startswith(("test_", "conftest", "__")):
         importlib.import_module(f"tests.lab.conformance.{area.stem}")
 
 ROWS = read_rows()

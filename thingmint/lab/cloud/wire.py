@@ -10,6 +10,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from thingmint.lab.cloud.records import NEVER
+
 
 class Refusal(Exception):  # noqa: N818 - the field's word
     """A request that the service declines. `reason` is for the log: plain words, nothing secret."""
@@ -33,7 +35,7 @@ def now() -> dt.datetime:
 
 def timestamp(moment: dt.datetime | None) -> str:
     """ISO 8601 as the registry writes it; "never" is year 1 there."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "0001-01-01T00:00:00Z"
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else NEVER
 
 
 def new_etag() -> str:
@@ -94,8 +96,10 @@ def not_done(request: Request, what: str = "") -> Refusal:
 
 
 async def read_json(request: Request, error: Refusal) -> Any:
-    """The body, or `error` where it is no JSON."""
+    """The body, or `error` where it is no JSON that could be sent back: Python alone reads NaN and half characters."""
     try:
-        return json.loads(await request.body())
+        value = json.loads(await request.body())
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        return value
     except (ValueError, RecursionError):
         raise error from None
