@@ -1,13 +1,19 @@
 """CA certificates of the hub, through azure-mgmt-iothub."""
 
+import base64
+import datetime as dt
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.mgmt.iothub.models import CertificateDescription, CertificateProperties
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.lab.clients import Lab, verification
 from tests.lab.conformance.rows import done
-from tests.paper import Paper
+from tests.paper import DAY, Paper
 
 
 def refusal(error: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int, str]:
@@ -16,7 +22,7 @@ def refusal(error: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int, str]:
     return response.status_code, str(response.json().get("code"))
 
 
-def call(lab: Lab, name: str, *words: str) -> Any:
+def call(lab: Lab, name: str, *words: Any) -> Any:
     return getattr(lab.arm.certificates, name)(lab.target.resource_group, lab.target.hub, *words)
 
 
@@ -89,3 +95,41 @@ def is_ca(lab: Lab, subca: Paper) -> None:
     with pytest.raises(HttpResponseError) as error:
         lab.upload("leaf", subca.issue("a-device"))
     assert refusal(error) == (400, "400052")
+
+
+@done("certificate-dates")
+def dates(lab: Lab, root: Paper) -> None:
+    for start, end in ((-3 * DAY, -DAY), (DAY, 3 * DAY)):
+        with pytest.raises(HttpResponseError) as error:
+            lab.upload("dates", root.issue("Not now", ca=True, start=start, end=end))
+        assert refusal(error) == (400, "400052")
+
+
+def upload_text(lab: Lab, text: str) -> Any:
+    properties = CertificateProperties(certificate=text)
+    return call(lab, "create_or_update", "text", CertificateDescription(properties=properties))
+
+
+@done("certificate-key-size")
+def key_size(lab: Lab) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - what is refused
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Small")])
+    now = dt.datetime.now(dt.UTC)
+    small = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - DAY, now + DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(HttpResponseError) as error:
+        upload_text(lab, small.public_bytes(serialization.Encoding.PEM).decode())
+    assert refusal(error) == (400, "400052")
+
+
+@done("certificate-form")
+def form(lab: Lab, subca: Paper) -> None:
+    with pytest.raises(HttpResponseError) as error:
+        upload_text(lab, "no certificate")
+    assert refusal(error) == (400, "400051")
+    der = subca.certificate.public_bytes(serialization.Encoding.DER)
+    assert upload_text(lab, base64.b64encode(der).decode()).name == "text"
+    lab.delete_certificate("text")

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import pytest
 from azure.iot.hub.models import Twin
 
-from tests.lab.clients import Lab
+from tests.lab.clients import Lab, connect_clients
+from thingmint import config
+from thingmint.console import Console
+from thingmint.lab import control
+from thingmint.session import make_session
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -13,6 +17,18 @@ def _no_devices_left(lab: Lab) -> Iterator[None]:
     yield
     for device in lab.registry.get_devices(1000):
         lab.registry.delete_device(device.device_id)
+
+
+@pytest.fixture(scope="package")
+def throttled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Another lab, with `lab.throttle`."""
+    settings = config.load({"THINGMINT_LAB_THROTTLE": "true"})
+    session = make_session(tmp_path_factory.mktemp("throttled"), settings, Console(), echo=False, dry=False)
+    running = control.start(session)
+    try:
+        yield connect_clients(session, running)
+    finally:
+        control.stop(session)
 
 
 @pytest.fixture(scope="package")

@@ -73,6 +73,7 @@ REGISTRY_ERRORS = {
     "DeviceNotFound": 404001,
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
+    "ThrottlingBacklogTimeout": 429003,
 }
 
 

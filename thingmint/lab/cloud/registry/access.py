@@ -1,10 +1,11 @@
-"""Who may ask the hub's REST for what: tokens of the sign-in, and shared access policies by their rights."""
+"""Who may ask the hub's REST for what, and how often: tokens of the sign-in, shared access policies by their rights."""
 
 import re
 
 from starlette.requests import Request
 
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.registry.throttle import Operation, Throttle
 from thingmint.lab.cloud.signin.tokens import REGISTRY_AUDIENCES, Signer, TokenProblem, check_sas
 from thingmint.lab.cloud.wire import registry_error
 
@@ -22,8 +23,10 @@ class Access:
         local = {f"{name}:{hub.https_port}" for name in ("localhost", "127.0.0.1")}
         self._hosts = frozenset(local | {hub.role.hub_host.lower()})
         self._signer = signer
+        self._throttle = Throttle() if hub.role.throttle else None
 
-    def require(self, request: Request, policies: tuple[str, ...]) -> None:
+    def require(self, request: Request, policies: tuple[str, ...], operation: Operation | None = None) -> None:
+        """Raises Refusal. Twins' limits are so high that no rehearsal meets them: they have no `operation`."""
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         try:
             if scheme == "SharedAccessSignature":
@@ -38,3 +41,5 @@ class Access:
             raise registry_error("IotHubUnauthorizedAccess", "Unauthorized", reason=problem.reason) from None
         if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", request.query_params.get("api-version", ""), re.ASCII):
             raise registry_error("ArgumentInvalid", "The query parameter api-version is missing or invalid.")
+        if self._throttle and operation:
+            self._throttle.take(operation)

@@ -33,7 +33,7 @@ _CHUNK = 500
 
 def routes(hub: Hub, access: Access) -> list[Route]:
     async def query(request: Request) -> Response:
-        access.require(request, QUERY)
+        access.require(request, QUERY, "Query")
         text = (await read_object(request)).get("query")
         if not isinstance(text, str):
             raise _invalid("the body has no query")

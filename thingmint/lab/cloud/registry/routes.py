@@ -31,7 +31,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
     access = Access(hub, signer)
 
     async def one(request: Request) -> Response:
-        access.require(request, REGISTRY_READ if request.method in ("GET", "HEAD") else REGISTRY_WRITE)
+        access.require(request, REGISTRY_READ if request.method in ("GET", "HEAD") else REGISTRY_WRITE, "CRUD")
         device_id = require_id(request.path_params["device_id"])
         if request.method == "GET":
             return registry.show(device_id)
@@ -43,10 +43,10 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
 
     async def many(request: Request) -> Response:
         if request.method == "GET":
-            access.require(request, REGISTRY_READ)
+            access.require(request, REGISTRY_READ, "CRUD")
             return registry.list(request.query_params.get("top", str(MOST_LISTED)))
         if request.method == "POST":
-            access.require(request, REGISTRY_WRITE)
+            access.require(request, REGISTRY_WRITE, "CRUD")
             return registry.bulk(await read_json(request, no_json()))
         raise not_done(request)
 
