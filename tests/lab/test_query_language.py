@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thingmint.lab.cloud.registry.query.evaluate import grouped, holds, row, value
+from thingmint.lab.cloud.registry.query.evaluate import Groups, holds, row, value
 from thingmint.lab.cloud.registry.query.parser import DEEPEST, parse
-from thingmint.lab.cloud.registry.query.tree import UNDEFINED, NotDone, QueryProblem
+from thingmint.lab.cloud.registry.query.tree import UNDEFINED, NotDone, Query, QueryProblem
 
 TWIN: dict[str, Any] = {
     "deviceId": "it's",
@@ -119,6 +119,13 @@ def test_columns() -> None:
     assert row(query.columns, TWIN) == {"deviceId": "it's", "site": "Oslo"}
 
 
+def grouped(query: Query, twins: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    groups = Groups(query)
+    for twin in twins:
+        groups.add(twin)
+    return groups.rows()
+
+
 def test_groups() -> None:
     twins = [{"status": one, "version": n} for one, n in (("a", 1), ("b", 2), ("a", 6))] + [{"version": "no number"}]
     query = parse(
@@ -131,6 +138,7 @@ def test_groups() -> None:
         {"n": 1, "sum": 0},
     ]
     assert grouped(parse("SELECT COUNT() AS n FROM devices"), []) == [{"n": 0}]
+    assert grouped(parse("SELECT SUM(a) AS n FROM devices"), [{"a": 1e308}, {"a": 1e308}]) == [{}]
     assert grouped(parse("SELECT status, COUNT() AS n FROM devices GROUP BY status"), []) == []
 
 

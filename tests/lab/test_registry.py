@@ -114,6 +114,15 @@ def test_bulk_list_and_query(lab: Lab, registry: Any) -> None:
     assert registry.get_devices(10) == []
 
 
+@pytest.mark.parametrize("device_id", ["it's", "a';DROP-TABLE-device", "$'(*)", "%_"])
+def test_a_device_is_found_by_its_id_whatever_stands_in_it(registry: Any, device_id: str) -> None:
+    for one in (device_id, "another"):
+        registry.create_device_with_certificate_authority(one, "enabled")
+    escaped = device_id.replace("'", "\\'")
+    text = f"SELECT * FROM devices WHERE deviceId = '{escaped}'"  # noqa: S608 - no SQL
+    assert [twin.device_id for twin in registry.query_iot_hub(QuerySpecification(query=text)).items] == [device_id]
+
+
 def test_shared_access_signatures(lab: Lab, registry: Any) -> None:
     by_key(lab, "iothubowner").create_device_with_certificate_authority("by-key", "enabled")
     assert by_key(lab, "registryRead").get_device("by-key").device_id == "by-key"

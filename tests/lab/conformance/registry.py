@@ -100,3 +100,16 @@ def jobs(lab: Lab) -> None:
 @left_out("configurations")
 def configurations(lab: Lab) -> None:
     assert not_done(ask(lab, "GET", "/configurations"))
+
+
+@left_out("device-https")
+def device_https(lab: Lab) -> None:
+    lab.register("conf-https")
+    assert not_done(ask(lab, "POST", "/devices/conf-https/messages/events", {"temperature": 1}))
+    assert not_done(ask(lab, "GET", "/devices/conf-https/messages/devicebound"))
+
+
+@left_out("direct-methods")
+def direct_methods(lab: Lab) -> None:
+    lab.register("conf-methods")
+    assert not_done(ask(lab, "POST", "/twins/conf-methods/methods", {"methodName": "led", "payload": 1}))

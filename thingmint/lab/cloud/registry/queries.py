@@ -3,11 +3,11 @@
 https://learn.microsoft.com/rest/api/iothub/service/query/get-twins, version 2021-04-12
 """
 
+import asyncio
 import base64
 import json
 import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry.access import QUERY, Access
 from thingmint.lab.cloud.registry.answers import read_object
 from thingmint.lab.cloud.registry.identities import twin_json
-from thingmint.lab.cloud.registry.query.evaluate import grouped, holds, row
+from thingmint.lab.cloud.registry.query.evaluate import Groups, holds, row
 from thingmint.lab.cloud.registry.query.parser import parse
 from thingmint.lab.cloud.registry.query.tree import NotDone, Query, QueryProblem
 from thingmint.lab.cloud.store.store import Store
@@ -45,32 +45,37 @@ def routes(hub: Hub, access: Access) -> list[Route]:
             raise not_done(request, str(left_out)) from None
         except QueryProblem as problem:
             raise _invalid(str(problem)) from None
-        return answer(hub.store, parsed, _page_size(request), _continuation(request))
+        return await _answer(hub.store, parsed, _page_size(request), _continuation(request))
 
     # Only POST: `query` is also a valid device id.
     return [Route("/devices/query", query, methods=["POST"])]
 
 
-def answer(store: Store, query: Query, size: int, continuation: tuple[str, int]) -> Response:
+async def _answer(store: Store, query: Query, size: int, continuation: tuple[str, int]) -> Response:
     """One page. The continuation is the last device of the pages before, and how many rows they had."""
     after, given = continuation
     if query.top is not None:
         size = max(0, min(size, query.top - given))
+    found: list[tuple[str, dict[str, Any]]] = []  # one more than the page has, if there is one
     if query.aggregates:
-        everything = grouped(query, (twin for _, twin in _selected(store, query, "")))
-        found = [("", one) for one in everything[given : given + size + 1]]
+        groups = Groups(query)
+        async for _, twin in _selected(store, query, ""):
+            groups.add(twin)
+        found = [("", one) for one in groups.rows()[given : given + size + 1]]
     else:
-        found = list(islice(_selected(store, query, after), size + 1))
+        async for device_id, twin in _selected(store, query, after):
+            found.append((device_id, row(query.columns, twin) if query.columns else twin))
+            if len(found) > size:
+                break
     page = found[:size]
-    rows = [row(query.columns, one) if query.columns and not query.aggregates else one for _, one in page]
-    headers = {"x-ms-item-type": "Raw" if query.columns else "Twin"}
     given += len(page)
+    headers = {"x-ms-item-type": "Raw" if query.columns else "Twin"}
     if len(found) > size and (query.top is None or given < query.top):
         headers["x-ms-continuation"] = base64.b64encode(json.dumps([page[-1][0], given]).encode()).decode()
-    return JSONResponse(rows, headers=headers)
+    return JSONResponse([one for _, one in page], headers=headers)
 
 
-def _selected(store: Store, query: Query, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
+async def _selected(store: Store, query: Query, after: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Id and JSON of each twin that meets the condition, in the order of the ids."""
     while devices := store.devices.page(after=after, limit=_CHUNK):
         after = devices[-1].device_id
@@ -78,6 +83,7 @@ def _selected(store: Store, query: Query, after: str) -> Iterator[tuple[str, dic
             shown = twin_json(device, twin)
             if holds(query.where, shown):
                 yield device.device_id, shown
+        await asyncio.sleep(0)  # a hub of many devices is read for seconds: the others get their turn
 
 
 def _page_size(request: Request) -> int:

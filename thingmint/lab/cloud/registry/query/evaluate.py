@@ -5,11 +5,12 @@ Where the documentation is silent, docs/conformance.md names what was chosen as 
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from thingmint.lab.cloud.registry.query.tree import (
     UNDEFINED,
+    Aggregate,
     Call,
     Chain,
     Column,
@@ -35,31 +36,56 @@ def row(columns: Sequence[Column], twin: Json) -> Json:
     return {name: one for name, one in found.items() if one is not UNDEFINED}
 
 
-def grouped(query: Query, twins: Iterable[Json]) -> list[Json]:
-    """A row a group; without GROUP BY, one of all twins together, even of none."""
-    groups: dict[str, list[Json]] = {} if query.group else {"": []}
-    for twin in twins:
-        key = value(query.group, twin) if query.group else UNDEFINED
-        groups.setdefault("" if key is UNDEFINED else json.dumps(key), []).append(twin)
-    rows = []
-    for members in groups.values():
-        plain = row([column for column in query.columns if not column.aggregate], members[0]) if members else {}
-        counted = {column.name: _aggregate(column, members) for column in query.columns if column.aggregate}
-        rows.append({**plain, **{name: one for name, one in counted.items() if one is not UNDEFINED}})
-    return rows
+class Groups:
+    """The rows of an aggregating query: one a group; without GROUP BY, one of all twins together, even of none."""
+
+    def __init__(self, query: Query) -> None:
+        self._by = query.group
+        self._plain = [column for column in query.columns if not column.aggregate]
+        self._counted = [column for column in query.columns if column.aggregate]
+        self._groups: dict[str, tuple[Json, list[list[Any]]]] = {}
+        if self._by is None:
+            self._group("", {})
+
+    def add(self, twin: Json) -> None:
+        key = value(self._by, twin) if self._by else UNDEFINED
+        members = self._group("" if key is UNDEFINED else json.dumps(key), twin)
+        for column, numbers in zip(self._counted, members, strict=True):
+            number = value(column.path, twin) if column.path else 1
+            if _kind(number) == "number":
+                numbers.append(number)
+
+    def rows(self) -> list[Json]:
+        rows = []
+        for plain, members in self._groups.values():
+            counted = {
+                column.name: _aggregate(column.aggregate, numbers)
+                for column, numbers in zip(self._counted, members, strict=True)
+            }
+            rows.append(plain | {name: one for name, one in counted.items() if one is not UNDEFINED})
+        return rows
+
+    def _group(self, key: str, first: Json) -> list[list[Any]]:
+        if key not in self._groups:
+            self._groups[key] = row(self._plain, first), [[] for _ in self._counted]
+        return self._groups[key][1]
 
 
-def _aggregate(column: Column, twins: Sequence[Json]) -> Any:
-    if column.aggregate == "count" or column.path is None:
-        return len(twins)
-    numbers = [found for twin in twins if _kind(found := value(column.path, twin)) == "number"]
-    if column.aggregate == "sum":
-        return sum(numbers)
-    if not numbers:
-        return UNDEFINED
-    if column.aggregate == "avg":
-        return sum(numbers) / len(numbers)
-    return min(numbers) if column.aggregate == "min" else max(numbers)
+def _aggregate(name: Aggregate | None, numbers: Sequence[Any]) -> Any:
+    match name:
+        case "count":
+            return len(numbers)
+        case "sum":
+            result = sum(numbers)
+        case _ if not numbers:
+            return UNDEFINED
+        case "avg":
+            result = sum(numbers) / len(numbers)
+        case "min":
+            result = min(numbers)
+        case _:
+            result = max(numbers)
+    return result if math.isfinite(result) else UNDEFINED  # JSON has no infinity
 
 
 def value(expression: Expression, twin: Json) -> Any:
