@@ -107,6 +107,7 @@ class Role:
     hub: str
     provisioning_service: str
     idle_seconds: float
+    throttle: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Role":
@@ -120,6 +121,7 @@ class Role:
             azure.hub,
             azure.provisioning_service,
             settings.lab.idle_minutes * 60.0,
+            settings.lab.throttle,
         )
 
     @property

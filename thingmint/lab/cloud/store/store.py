@@ -3,13 +3,14 @@
 import datetime as dt
 from pathlib import Path
 
-from thingmint.lab.cloud.store import certificates, devices, messages
+from thingmint.lab.cloud.store import certificates, devices, messages, twins
 from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.store.database import Database
 from thingmint.lab.cloud.store.devices import Devices
 from thingmint.lab.cloud.store.messages import Messages
+from thingmint.lab.cloud.store.twins import Twins
 
-_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA
+_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA + twins.SCHEMA
 
 
 class Store:
@@ -23,6 +24,7 @@ class Store:
         self.provisioning_certificates = Certificates(self._database, "provisioning")
         self.devices = Devices(self._database)
         self.messages = Messages(self._database)
+        self.twins = Twins(self._database)
 
     def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
         """A message of the device, which was active with it. Returns the message's sequence number."""
