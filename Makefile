@@ -1,6 +1,6 @@
 # Aliases for the onboarding docs; the work is done by bootstrap.py and tasks.py, which Windows runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard rehearsal peers test lint bench soak clean
+.PHONY: help setup onboard rehearsal peers node-client test lint bench soak clean
 
 PYTHON ?= python3
 IMEI ?= 350457791791735879
@@ -27,6 +27,9 @@ rehearsal: ## the whole path, from an empty folder to telemetry, in a lab of its
 peers: ## Nordic's own tools into .venv, for the tests that run them against the simulated modem
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/pip --disable-pip-version-check -q install --require-hashes -r requirements-peers.lock
+
+node-client: ## Microsoft's device SDK for Node.js into tests/node, for the test that runs it against the lab
+	@npm ci --prefix tests/node --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
 
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet

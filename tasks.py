@@ -269,12 +269,12 @@ def device(
         devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=register)
 
 
-@verb(imei=_IMEI)
-def connect(session: "Session", imei: str | None = None) -> None:
+@verb(imei=_IMEI, websockets="over port 443 instead of 8883, for networks that block that")
+def connect(session: "Session", imei: str | None = None, websockets: bool = False) -> None:
     """Connect as the device over MQTT/TLS, send telemetry, and prove that the hub heard it."""
     from thingmint.workflows import connection
 
-    connection.connect(session, imei=imei)
+    connection.connect(session, imei=imei, websockets=websockets)
 
 
 @verb(

@@ -72,10 +72,11 @@ class PkiSettings(Section):
 
 
 class LabSettings(Section):
-    """The local hub: whether tasks start it by themselves, and after how many idle minutes it ends."""
+    """The local hub: whether tasks start it by themselves, after how many idle minutes it ends, and whether it has a real hub's limits."""
 
     autostart: bool
     idle_minutes: Annotated[int, Field(ge=1, le=1440)]
+    throttle: bool
 
 
 class FirmwareSettings(Section):

@@ -64,15 +64,17 @@ class Lab:
         path: str,
         *,
         body: object = None,
+        text: str | None = None,
         headers: Mapping[str, str] = {},
     ) -> tuple[int, dict[str, str], Any]:
         context = ssl.create_default_context(cafile=str(self.target.ca_file))
         connection = http.client.HTTPSConnection("localhost", self.running.https_port, context=context, timeout=10)
         with contextlib.closing(connection):
-            connection.request(method, path, None if body is None else json.dumps(body), dict(headers))
+            sent = text if body is None else json.dumps(body)
+            connection.request(method, path, sent, dict(headers))
             response = connection.getresponse()
-            text = response.read()
-        return response.status, dict(response.getheaders()), json.loads(text) if text else None
+            answer = response.read()
+        return response.status, dict(response.getheaders()), json.loads(answer) if answer else None
 
     def bearer(self, audience: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.credential.get_token(f'{audience}/.default').token}"}
