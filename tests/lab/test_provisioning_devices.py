@@ -11,8 +11,7 @@ import pytest
 from azure.iot import device
 from azure.iot.device.common import evented_callback
 from azure.iot.device.exceptions import ClientError, ConnectionFailedError
-
-from azure.iot.hub.models import Twin as sdk_twin
+from azure.iot.hub.models import Twin
 
 from tests.lab.clients import Lab, wait_until
 from tests.lab.provisioning import Service, by_certificate, by_reference
@@ -126,7 +125,7 @@ def test_a_new_device_has_the_enrollments_twin(lab: Lab, provisioning: Service, 
     register("dev-11")
     twin = lab.registry.get_twin("dev-11")
     assert (twin.tags, twin.properties.desired["interval"]) == ({"place": "Köln"}, 20)
-    lab.registry.update_twin("dev-11", sdk_twin(tags={"place": "Bonn"}))
+    lab.registry.update_twin("dev-11", Twin(tags={"place": "Bonn"}))
     register("dev-11")
     assert lab.registry.get_twin("dev-11").tags == {"place": "Bonn"}  # it was there already
 
