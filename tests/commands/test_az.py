@@ -105,3 +105,20 @@ def test_the_articles_commands_pass_in_the_articles_order(
     assert (folder / "azure/azureProfile.json").exists()  # az kept its own in there, and nothing at home
     own = [path for path in folder.iterdir() if path.is_file()]
     assert not [path for path in own if b"hush-secret" in path.read_bytes()]
+
+
+def test_the_account_is_filled_by_az_where_it_is_empty(bare: CommandLine, request: pytest.FixtureRequest) -> None:
+    bare.ok("lab-up", "--empty")
+    az: Az = request.getfixturevalue("az")
+    group, hub, service = "rg-iotcore-dev-001", "iot-hub001-0xacc5-dev", "provs-iotcore-0xacc5-dev"
+    az("login", "--service-principal", "--username", "me", "--password", "any", "--tenant", "any.example")
+    az("group", "create", "--name", group, "--location", "australiaeast")
+    made = ("--resource-group", group, "--name")
+    az("iot", "hub", "create", *made, hub, "--sku", "F1", "--partition-count", "2")
+    with pytest.raises(Refused, match="Max number of Iot Hubs exceeded for sku = Free"):
+        az("iot", "hub", "create", *made, f"{hub}-2", "--sku", "F1", "--partition-count", "2")
+    az("iot", "dps", "create", *made, service)
+    az("iot", "dps", "linked-hub", "create", "--resource-group", group, "--dps-name", service, "--hub-name", hub)
+    assert "unchanged: all of it is there" in bare.ok("hub-create").stderr
+    az("group", "delete", "--name", group, "--yes")
+    assert az("group", "exists", "--name", group) == "false"

@@ -9,9 +9,8 @@ from thingmint.session import Session
 from thingmint.target import Target
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
-
     from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.credentials import Credential
     from thingmint.hub.identity import Registry
     from thingmint.lab.control import RunningLab
 
@@ -58,7 +57,7 @@ def open_hub(session: Session) -> Hub:
     return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
 
 
-def sign_in(session: Session) -> "tuple[Target, TokenCredential, RunningLab | None]":
+def sign_in(session: Session) -> "tuple[Target, Credential, RunningLab | None]":
     """As `open_hub` does, without asking whether there is a hub."""
     from thingmint.hub.credentials import open_credential, signed_in_as
     from thingmint.hub.identity import read_connection_string
