@@ -39,6 +39,7 @@ _SEC_TAG = "where the modem keeps them, and the firmware looks; as before, or 10
 _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _SDK = "PATH, the nRF Connect SDK (the folder of nrf/ and zephyr/); looked for if not given"
+_EMPTY = "a new lab in which nothing is made yet: no resource group, hub or provisioning service (`invoke hub-create`)"
 _YES = "do not ask (a production hub asks all the same)"
 
 
@@ -489,20 +490,20 @@ def config(session: "Session") -> None:
     listing.config(session)
 
 
-@verb()
-def lab(session: "Session") -> None:
+@verb(empty=_EMPTY)
+def lab(session: "Session", empty: bool = False) -> None:
     """Run the lab in the foreground until Ctrl-C."""
     from thingmint.workflows import laboratory
 
-    laboratory.run(session)
+    laboratory.run(session, empty=empty)
 
 
-@verb()
-def lab_up(session: "Session") -> None:
+@verb(empty=_EMPTY)
+def lab_up(session: "Session", empty: bool = False) -> None:
     """Start the lab, the local hub, in the background."""
     from thingmint.workflows import laboratory
 
-    laboratory.up(session)
+    laboratory.up(session, empty=empty)
 
 
 @verb()
@@ -511,6 +512,17 @@ def lab_down(session: "Session") -> None:
     from thingmint.workflows import laboratory
 
     laboratory.down(session)
+
+
+@verb(  # noqa: S604 - a help text, not a shell
+    shell="sh, powershell or cmd; sh if not given, on Windows powershell",
+    undo="put the shell back as it was",
+)
+def lab_env(session: "Session", shell: str | None = None, undo: bool = False) -> None:
+    """Print the lines that set a shell up for the lab: for az, and for every SDK."""
+    from thingmint.workflows import laboratory
+
+    laboratory.env(session, shell=shell, undo=undo)
 
 
 @verb(

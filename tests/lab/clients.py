@@ -152,14 +152,14 @@ def publish_packet(topic: str, payload: bytes, *, qos: int = 1, packet_id: int =
 
 
 @contextlib.contextmanager
-def tls(lab: Lab, files: tuple[Path, Path] | None) -> Iterator[ssl.SSLSocket]:
+def tls(lab: Lab, files: tuple[Path, Path] | None, *, host: str = "") -> Iterator[ssl.SSLSocket]:
     """A TLS connection to the devices' endpoint. Raises ssl.SSLError where the hub refuses the certificate."""
     context = ssl.create_default_context(cafile=str(lab.target.ca_file))
     if files:
         context.load_cert_chain(*files)
     with (
         socket.create_connection(("127.0.0.1", lab.running.mqtt_port), timeout=5) as plain,
-        context.wrap_socket(plain, server_hostname=lab.target.hub_host) as secured,
+        context.wrap_socket(plain, server_hostname=host or lab.target.hub_host) as secured,
     ):
         yield secured
 

@@ -57,7 +57,7 @@ def open_hub(session: Session) -> Hub:
     lab = None
     if session.settings.target == "lab":
         announce(session)
-        lab = _lab(session)
+        lab = open_lab(session)
         target = lab.target(session.settings)
         credential = open_credential(target)
     else:
@@ -77,7 +77,14 @@ def open_hub(session: Session) -> Hub:
 
 
 def azure_target(session: Session) -> Target:
-    """Azure's public endpoints for the configured hub."""
+    """Azure's public endpoints for the configured hub. Raises InputError in a shell whose proxy is the lab's."""
+    from thingmint.lab import environment
+
+    if environment.MARK in os.environ:
+        raise InputError(
+            f"this shell is set up for the lab in {os.environ[environment.MARK]}: nothing in it reaches Azure.",
+            things_to_try=['put it back: eval "$(invoke lab-env --undo)"', "use another terminal"],
+        )
     azure = session.settings.azure
     connection_string = None
     if azure.auth == "connection-string":
@@ -105,7 +112,8 @@ def azure_target(session: Session) -> Target:
     )
 
 
-def _lab(session: Session) -> "RunningLab":
+def open_lab(session: Session) -> "RunningLab":
+    """The workspace's lab, started where it may be. Raises InputError where it may not."""
     from thingmint.lab import control
 
     if control.running(session) is None:

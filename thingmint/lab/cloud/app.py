@@ -9,10 +9,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thingmint.lab.cloud.arm import certificates, gate, hubs
+from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt import websocket
 from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
+from thingmint.lab.cloud.provisioning import routes as enrollments
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
 from thingmint.lab.cloud.signin.tokens import Signer
@@ -20,6 +21,7 @@ from thingmint.lab.cloud.tls import hosts
 from thingmint.lab.cloud.wire import Refusal, log_refusal, not_done
 
 LARGEST_BODY = 1_000_000
+_ARM = (subscriptions, groups, hubs, certificates, provisioning, resources)
 
 
 def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
@@ -38,7 +40,9 @@ def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            gate.route(hub, signer, [*hubs.operations(hub), *certificates.operations(hub)]),
+            *enrollments.routes(hub, signer),
+            *gate.routes(hub, signer, [one for part in _ARM for one in part.operations(hub)]),
+            subscriptions.metadata_route(),
             *login.routes(hub, signer),
             *websocket.routes(hub, endpoint),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 AuthenticationType = Literal["certificateAuthority", "selfSigned", "sas"]
 Status = Literal["enabled", "disabled"]
@@ -59,3 +59,30 @@ class Message:
     received_at: dt.datetime
     body: bytes
     properties: dict[str, str]
+
+
+ResourceKind = Literal["group", "hub", "service"]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What stands in the subscription: a resource group, the hub, or the provisioning service."""
+
+    kind: ResourceKind
+    name: str
+    group: str  # a group's own name, for a group
+    location: str
+    etag: str
+    created: dt.datetime
+    ready: dt.datetime  # until then the service is still at work on it: doing
+    doing: Literal["Activating", "Transitioning"] = "Activating"
+    tags: dict[str, str] = field(default_factory=dict)
+    sku: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict, repr=False)  # a link's holds a key of the hub
+
+    def state(self, at: dt.datetime) -> str:
+        return "Active" if at >= self.ready else self.doing
+
+    def answers(self, at: dt.datetime) -> bool:
+        """Whether its own endpoint is there: not before it is made, and all through a later change."""
+        return self.state(at) != "Activating"

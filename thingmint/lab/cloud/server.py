@@ -13,7 +13,7 @@ from collections.abc import Callable
 from thingmint import files
 from thingmint.errors import ToolError
 from thingmint.lab import state
-from thingmint.lab.cloud import tls
+from thingmint.lab.cloud import account, tls
 from thingmint.lab.cloud.app import make_app
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
@@ -83,6 +83,7 @@ class _Lab:
             https, devices, mqtt, proxy = (held.enter_context(_listen()) for _ in range(4))
             port = _port(https)
             hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
+            account.open_account(hub, empty=role.empty)
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)
             web = Web(hub, make_app(hub, Signer.fresh(role, port), endpoint), context)

@@ -72,6 +72,7 @@ REGISTRY_ERRORS = {
     "IotHubUnauthorizedAccess": 401002,
     "IotHubUnauthorized": 401003,
     "DeviceNotFound": 404001,
+    "IotHubNotFound": 404000,  # the lab's own
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
 }

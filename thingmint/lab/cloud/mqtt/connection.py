@@ -31,7 +31,7 @@ _LONGEST_SILENCE = 1785.0
 _NOT_DONE = re.compile(r"\$iothub/(twin|methods)/")
 
 
-class _Over(Exception):  # noqa: N818
+class Over(Exception):  # noqa: N818
     """The connection ends; the reason goes to the log, empty where there is nothing to tell."""
 
 
@@ -47,16 +47,16 @@ class Connection:
         try:
             connect = await self._receive(_CONNECT_SECONDS)
             if not isinstance(connect, Connect):
-                raise _Over("its first packet is no CONNECT")
+                raise Over("its first packet is no CONNECT")
             if connect.protocol != "MQTT":
-                raise _Over(f"it speaks the protocol {connect.protocol[:20]!r}, not MQTT")
+                raise Over(f"it speaks the protocol {connect.protocol[:20]!r}, not MQTT")
             code, reason = self._verdict(connect)
             if code:
                 await self._send(packets.connack(code))
-                raise _Over(f"{reason} (CONNACK {code})")
+                raise Over(f"{reason} (CONNACK {code})")
             self.device_id = connect.client_id
             enter(self)
-            self._say(f"connected, vouched for by {', '.join(self._handshake.vouchers()) or 'its thumbprint'}")
+            self._say(self._welcome())
             if connect.has_will:
                 self._say("has a will, which is not done by the lab yet")
             await self._send(packets.connack(packets.ACCEPTED))
@@ -64,7 +64,7 @@ class Connection:
             silence = min(connect.keep_alive * 1.5, _LONGEST_SILENCE) if connect.keep_alive else _LONGEST_SILENCE
             while True:
                 await self._handle(await self._receive(silence))
-        except _Over as over:
+        except Over as over:
             if str(over) and self.device_id:
                 self._say(f"connection closed: {over}")
             elif str(over):
@@ -87,6 +87,9 @@ class Connection:
     def objection(self) -> str | None:
         """Why this device may not be connected, now; None if it may."""
         return self._object(self.device_id)
+
+    def _welcome(self) -> str:
+        return f"connected, vouched for by {', '.join(self._handshake.vouchers()) or 'its thumbprint'}"
 
     # --- CONNECT -----------------------------------------------------------------------------------------------
 
@@ -111,6 +114,8 @@ class Connection:
         leaf = self._handshake.leaf
         if leaf is None:
             return "it showed no certificate that can be read"
+        if absence := self._hub.absence():
+            return absence
         device = self._hub.store.devices.get(device_id)
         if device is None:
             return f"the device {device_id!r} is not registered"
@@ -143,15 +148,15 @@ class Connection:
             case PingReq():
                 await self._send(packets.PINGRESP)
             case Disconnect():
-                raise _Over("")
+                raise Over("")
             case PubAck():
                 pass  # of a message to the device: the lab sends none yet
             case Connect():  # 3.1.0-2
-                raise _Over("it sent a second CONNECT")
+                raise Over("it sent a second CONNECT")
 
     async def _publish(self, packet: Publish) -> None:
         if packet.qos == 2:
-            raise _Over("it published with QoS 2, which IoT Hub does not know")
+            raise Over("it published with QoS 2, which IoT Hub does not know")
         events = f"devices/{self.device_id}/messages/events"
         if packet.topic == events or packet.topic.startswith(events + "/"):
             properties = _properties(packet.topic[len(events) + 1 :])
@@ -162,7 +167,7 @@ class Connection:
         elif _NOT_DONE.match(packet.topic):
             self._say(f"published to {packet.topic[:100]!r}: not done by the lab yet")
         else:
-            raise _Over(f"it published to {packet.topic[:200]!r}, which is no topic of its own")
+            raise Over(f"it published to {packet.topic[:200]!r}, which is no topic of its own")
         if packet.qos == 1:
             await self._send(packets.puback(packet.packet_id))  # the store has committed
 

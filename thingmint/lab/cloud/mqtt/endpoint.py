@@ -9,6 +9,7 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
 from thingmint.lab.cloud.mqtt.streams import Stream, TlsStream
 from thingmint.lab.cloud.mqtt.trust import Handshake
+from thingmint.lab.cloud.provisioning.session import Registering
 from thingmint.lab.cloud.wire import now
 
 
@@ -53,9 +54,10 @@ class MqttEndpoint:
                 await stream.closed()
 
     async def _run(self, handshake: Handshake, stream: Stream) -> None:
-        connection = Connection(self._hub, handshake, stream)
+        registering = handshake.for_provisioning
+        connection = (Registering if registering else Connection)(self._hub, handshake, stream)
         try:
-            await connection.run(self._enter)
+            await connection.run((lambda _: None) if registering else self._enter)
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:

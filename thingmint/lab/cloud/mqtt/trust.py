@@ -60,9 +60,18 @@ class Handshake:
             return
         self.shown = _certificates(data)
         leaf = self.leaf
-        # A self-signed certificate registered by its thumbprint is its own anchor.
-        if leaf is not None and self._hub.store.devices.have_thumbprint(chain.thumbprints(leaf)):
+        # A self-signed certificate registered by its thumbprint is its own anchor. The provisioning service lets each
+        # certificate in that is in date, and answers in words to what the device then registers as.
+        if leaf is not None and (self.for_provisioning or self._registered(leaf)):
             self.context.load_verify_locations(cadata=self.shown[0])
+
+    @property
+    def for_provisioning(self) -> bool:
+        """Whether the client asked for the provisioning service, and not for the hub."""
+        return self._certificates is self._hub.store.provisioning_certificates
+
+    def _registered(self, leaf: x509.Certificate) -> bool:
+        return self._hub.store.devices.have_thumbprint(chain.thumbprints(leaf))
 
     @property
     def leaf(self) -> x509.Certificate | None:
@@ -100,6 +109,8 @@ class Handshake:
         return broken("the device", error)
 
     def _unknown_issuer(self) -> str:
+        if absence := self._hub.absence():  # without a hub, no certificate can be good
+            return absence
         leaf = self.leaf
         if leaf is None:
             return "the device's certificate cannot be read"

@@ -28,6 +28,9 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
     hosts = frozenset({f"{name}:{hub.https_port}" for name in ("localhost", "127.0.0.1")} | {hub.role.hub_host.lower()})
 
     def require_caller(request: Request, policies: tuple[str, ...]) -> None:
+        if absence := hub.absence():
+            # On Azure not even the name would be known, which one address for everything cannot show.
+            raise registry_error("IotHubNotFound", f"{absence[0].upper()}{absence[1:]}.", reason=absence)
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         try:
             if scheme == "SharedAccessSignature":

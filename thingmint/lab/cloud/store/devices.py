@@ -45,6 +45,9 @@ class Devices:
     def delete(self, device_id: str) -> None:
         self._db.run("DELETE FROM device WHERE device_id = ?", [device_id])
 
+    def clear(self) -> None:
+        self._db.run("DELETE FROM device")
+
     def set_connected(self, device_id: str, *, connected: bool, at: dt.datetime) -> None:
         self._db.run(
             "UPDATE device SET connected = ?, connection_updated = ?, last_activity = ? WHERE device_id = ?",

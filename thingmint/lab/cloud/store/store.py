@@ -3,13 +3,15 @@
 import datetime as dt
 from pathlib import Path
 
-from thingmint.lab.cloud.store import certificates, devices, messages
+from thingmint.lab.cloud.store import certificates, devices, enrollments, messages, resources
 from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.store.database import Database
 from thingmint.lab.cloud.store.devices import Devices
+from thingmint.lab.cloud.store.enrollments import Enrollments, Registrations
 from thingmint.lab.cloud.store.messages import Messages
+from thingmint.lab.cloud.store.resources import Resources
 
-_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA
+_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA + enrollments.SCHEMA + resources.SCHEMA
 
 
 class Store:
@@ -23,6 +25,10 @@ class Store:
         self.provisioning_certificates = Certificates(self._database, "provisioning")
         self.devices = Devices(self._database)
         self.messages = Messages(self._database)
+        self.groups = Enrollments(self._database, "group")
+        self.individuals = Enrollments(self._database, "individual")
+        self.registrations = Registrations(self._database)
+        self.resources = Resources(self._database)
 
     def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
         """A message of the device, which was active with it. Returns the message's sequence number."""
