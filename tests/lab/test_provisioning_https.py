@@ -1,9 +1,5 @@
 """Devices that register over HTTPS or MQTT over websockets, both on 443, through the proxy at the service's real name."""
 
-import contextlib
-import http.client
-import json
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +7,12 @@ import pytest
 from azure.iot import device
 
 from tests.lab.clients import Lab
-from tests.lab.provisioning import Service
+from tests.lab.provisioning import Files, Service
+from tests.lab.provisioning import ask_as_device as ask
 from tests.paper import Paper, make
 from thingmint.target import PROVISIONING_DEVICES
 
 sdk: Any = device
-Files = tuple[Path, Path]
-Answer = tuple[int, dict[str, str], Any]
 
 
 @pytest.fixture
@@ -25,18 +20,6 @@ def files(provisioning: Service, subca: Paper, tmp_path: Path) -> Files:
     provisioning.upload("subca", subca)
     provisioning.enroll_group("g")
     return subca.issue("web-1").save(tmp_path, "leaf")
-
-
-def ask(lab: Lab, files: Files | None, method: str, path: str, body: object = None) -> Answer:
-    context = ssl.create_default_context(cafile=str(lab.target.ca_file))
-    if files:
-        context.load_cert_chain(*files)
-    connection = http.client.HTTPSConnection("127.0.0.1", lab.running.proxy_port, context=context, timeout=10)
-    connection.set_tunnel(PROVISIONING_DEVICES, 443)
-    with contextlib.closing(connection):
-        connection.request(method, f"{path}?api-version=2021-10-01", None if body is None else json.dumps(body))
-        response = connection.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, json.load(response)
 
 
 def test_a_device_registers_over_https(lab: Lab, provisioning: Service, files: Files) -> None:
