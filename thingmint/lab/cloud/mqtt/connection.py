@@ -161,7 +161,7 @@ class Connection:
         if packet.topic == events or packet.topic.startswith(events + "/"):
             properties = _properties(packet.topic[len(events) + 1 :])
             if packet.retain:
-                properties["x-opt-retain"] = "true"  # as the service marks it; it retains nothing
+                properties["mqtt-retain"] = "true"  # as the service marks it; it retains nothing
             sequence = self._hub.store.heard(self.device_id, packet.payload, properties, now())
             self._say(f"message {sequence} received: {len(packet.payload)} bytes")
         elif _NOT_DONE.match(packet.topic):
