@@ -15,7 +15,7 @@ from thingmint.lab.cloud.wire import arm_error, not_done
 Names = Mapping[str, str]
 """What stands in the path at each place in braces."""
 
-_ROOTS = ("/subscriptions", "/subscriptions/{rest:path}", "/tenants", "/providers", "/providers/{rest:path}")
+_ROOTS = ("/subscriptions", "/subscriptions/{rest:path}", "/tenants")
 
 Do = Callable[[Request, Names], Awaitable[Response]]
 
