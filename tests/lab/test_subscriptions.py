@@ -48,6 +48,11 @@ def test_hub_and_provisioning_service_are_listed_by_subscription_and_by_group(la
     assert service["properties"]["idScope"].startswith("0ne")
 
 
+def test_a_doubled_slash_is_one(lab: Lab) -> None:
+    """As `az resource show --resource-type Microsoft.Devices/IotHubs` writes the path."""
+    assert look_up(lab, lab.arm_path.replace("/IotHubs/", "//IotHubs/"))[1]["name"] == lab.target.hub
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
