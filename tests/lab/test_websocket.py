@@ -16,7 +16,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.lab.clients import Lab, connect_packet, publish_packet, username, wait_until
+from tests.lab.provisioning import Service
 from tests.paper import Paper, make
+from thingmint.target import PROVISIONING_DEVICES
 
 # azure-iot-device itself asks for ssl.PROTOCOL_TLSv1_2.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
@@ -120,6 +122,26 @@ def test_the_device_sdk_with_a_rogue_certificate(lab: Lab, tmp_path: Path) -> No
     # paho leaves the socket of a refused handshake to the collector: let that happen while its warning is expected.
     del rogue
     gc.collect()
+
+
+def test_the_provisioning_client_registers_over_websockets(
+    lab: Lab, provisioning: Service, subca: Paper, tmp_path: Path
+) -> None:
+    provisioning.upload("subca", subca)
+    provisioning.enroll_group("sockets")
+    files = subca.issue("socket-1").save(tmp_path, "leaf")
+    assert lab.target.mqtt_proxy
+    assert lab.target.ca_file
+    client = sdk.ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host=PROVISIONING_DEVICES,
+        registration_id="socket-1",
+        id_scope=provisioning.id_scope,
+        x509=sdk.X509(str(files[0]), str(files[1])),
+        server_verification_cert=lab.target.ca_file.read_text(),
+        proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
+        websockets=True,
+    )
+    assert client.register().registration_state.assigned_hub == lab.target.hub_host
 
 
 def test_packets_span_frames_and_share_them(lab: Lab, device_files: Device) -> None:
