@@ -236,9 +236,11 @@ def test_what_ends_a_websocket(lab: Lab, device_files: Device, frame: str | byte
     with opened(lab, files) as websocket:
         websocket.send(login(lab, device_id))
         assert websocket.recv(timeout=5) == CONNACK
-        websocket.send(frame)
+        with contextlib.suppress(ConnectionClosed):  # while a large one is under way
+            websocket.send(frame)
         assert is_closed(websocket)
-        assert websocket.close_code == code
+        # What was left unread behind a large one makes the end a reset, which may overtake its reason.
+        assert websocket.close_code in (code, 1006 if code == 1009 else code)
     wait_until(lambda: reason in heard())
     wait_until(lambda: lab.registry.get_device(device_id).connection_state == "Disconnected")
 
