@@ -108,6 +108,7 @@ def test_the_articles_commands_pass_in_the_articles_order(bare: CommandLine, mak
     az = enter(bare)  # the sign-in outlives the lab that it was made at, its token does not
     assert az("iot", "hub", "list", "--query", "[0].name", "--output", "tsv") == hub
 
+
 def test_the_account_is_filled_by_az_where_it_is_empty(bare: CommandLine, request: pytest.FixtureRequest) -> None:
     bare.ok("lab-up", "--empty")
     az: Az = request.getfixturevalue("az")
