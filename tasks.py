@@ -490,6 +490,26 @@ def config(session: "Session") -> None:
     listing.config(session)
 
 
+@verb(
+    sku="the hub's edition, where it is made: F1 (free, one a subscription) or S1 (charged); F1 if not given",
+    location="where in Azure what is missing is made, e.g. westeurope; azure.location if not given",
+    yes=_YES,
+)
+def hub_create(session: "Session", sku: str | None = None, location: str | None = None, yes: bool = False) -> None:
+    """Make resource group, hub, provisioning service and their link, where they are missing."""
+    from thingmint.workflows import creation
+
+    creation.hub_create(session, sku=sku, location=location, yes=yes)
+
+
+@verb(json=_JSON)
+def hub_show(session: "Session", json: bool = False) -> None:
+    """Show subscription, hub and provisioning service, and what of them is missing."""
+    from thingmint.workflows import overview
+
+    overview.hub_show(session, as_json=json)
+
+
 @verb(empty=_EMPTY)
 def lab(session: "Session", empty: bool = False) -> None:
     """Run the lab in the foreground until Ctrl-C."""

@@ -11,6 +11,7 @@ import pytest
 from azure.iot import device
 from azure.iot.device.common import evented_callback
 from azure.iot.device.exceptions import ClientError, ConnectionFailedError
+from azure.iot.hub.models import Twin
 
 from tests.lab.clients import Lab, wait_until
 from tests.lab.provisioning import Service, by_certificate, by_reference
@@ -116,6 +117,17 @@ def test_a_deleted_device_of_a_group_comes_back(lab: Lab, provisioning: Service,
     again = provisioning.done("GET", "registrations/dev-2")
     assert again["createdDateTimeUtc"] == first["createdDateTimeUtc"]
     assert again["etag"] != first["etag"]
+
+
+def test_a_new_device_has_the_enrollments_twin(lab: Lab, provisioning: Service, register: Register) -> None:
+    given = {"tags": {"place": "Köln"}, "properties": {"desired": {"interval": 20}}}
+    provisioning.enroll_group("fleet", initialTwin=given)
+    register("dev-11")
+    twin = lab.registry.get_twin("dev-11")
+    assert (twin.tags, twin.properties.desired["interval"]) == ({"place": "Köln"}, 20)
+    lab.registry.update_twin("dev-11", Twin(tags={"place": "Bonn"}))
+    register("dev-11")
+    assert lab.registry.get_twin("dev-11").tags == {"place": "Bonn"}  # it was there already
 
 
 def test_a_renewed_certificate_is_taken_over_and_a_disabled_device_stays_so(

@@ -113,6 +113,7 @@ class Role:
     provisioning_service: str
     idle_seconds: float
     empty: bool = False  # nothing stands yet: it has to be made first
+    throttle: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Role":
@@ -126,6 +127,7 @@ class Role:
             azure.hub,
             azure.provisioning_service,
             settings.lab.idle_minutes * 60.0,
+            throttle=settings.lab.throttle,
         )
 
     @property

@@ -10,6 +10,7 @@ from thingmint.target import Target
 
 if TYPE_CHECKING:
     from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.credentials import Credential
     from thingmint.hub.identity import Registry
     from thingmint.lab.control import RunningLab
 
@@ -50,9 +51,16 @@ def open_hub(session: Session) -> Hub:
     Raises HubError where the sign-in fails, InputError where the lab is down and may not be started.
     """
     from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.registry import open_registry
+
+    target, credential, lab = sign_in(session)
+    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
+
+
+def sign_in(session: Session) -> "tuple[Target, Credential, RunningLab | None]":
+    """As `open_hub` does, without asking whether there is a hub."""
     from thingmint.hub.credentials import open_credential, signed_in_as
     from thingmint.hub.identity import read_connection_string
-    from thingmint.hub.registry import open_registry
 
     lab = None
     if session.settings.target == "lab":
@@ -73,7 +81,7 @@ def open_hub(session: Session) -> Hub:
             announce(session)  # also where nobody is signed in, the target is named first
             raise
         announce(session, signed_in_as=name)
-    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
+    return target, credential, lab
 
 
 def azure_target(session: Session) -> Target:

@@ -4,7 +4,7 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.records import Resource
 from thingmint.lab.cloud.wire import new_etag, now
 
-_LOCATION = "westeurope"
+_LOCATION = "australiaeast"
 
 
 def open_account(hub: Hub, *, empty: bool) -> None:

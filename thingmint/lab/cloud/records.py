@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 AuthenticationType = Literal["certificateAuthority", "selfSigned", "sas"]
 Status = Literal["enabled", "disabled"]
+NEVER = "0001-01-01T00:00:00Z"  # as the registry writes it
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,27 @@ class Device:
     connected: bool = False
     connection_updated: dt.datetime | None = None
     last_activity: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One half of a twin's properties, desired or reported, with the moment of each value's last change."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=lambda: {"$lastUpdated": NEVER})
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What the hub keeps for a device beside its identity. A device has an empty one from its registration on."""
+
+    device_id: str
+    version: int = 2  # counts every change
+    changes: int = 1  # counts those of the service: tags and desired properties
+    tags: dict[str, Any] = field(default_factory=dict)
+    desired: Section = field(default_factory=Section)
+    reported: Section = field(default_factory=Section)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,17 @@ def operations(hub: Hub) -> list[Operation]:
     async def check_name(request: Request, _names: Names) -> Response:
         return await resources.availability(hub, "hub", request)
 
+    async def stats(_request: Request, names: Names) -> Response:
+        require_hub(hub, names)
+        number = hub.store.devices.numbers()
+        enabled, disabled = number.get("enabled", 0), number.get("disabled", 0)
+        answer = {
+            "enabledDeviceCount": enabled,
+            "disabledDeviceCount": disabled,
+            "totalDeviceCount": enabled + disabled,
+        }
+        return JSONResponse(answer)
+
     async def list_keys(_request: Request, names: Names) -> Response:
         require_hub(hub, names)
         return JSONResponse({"value": [_key_json(hub, policy) for policy in hub.secrets.policy_keys]})
@@ -52,6 +63,7 @@ def operations(hub: Hub) -> list[Operation]:
         Operation("PUT", PATH, kept.put),
         Operation("PATCH", PATH, kept.patch),
         Operation("DELETE", PATH, kept.delete),
+        Operation("GET", f"{PATH}/IotHubStats", stats),
         Operation("POST", f"{PATH}/listkeys", list_keys),
         Operation("POST", PATH + "/IotHubKeys/{key}/listkeys", show_key),
     ]

@@ -20,7 +20,8 @@ _GROUP = _ONE + "/resourceGroups/{group}"
 _DEVICES = "/providers/Microsoft.Devices"
 # Of the clauses that a $filter may have, those that look a name or a kind up:
 # https://learn.microsoft.com/rest/api/resources/resources/list
-_CLAUSE = re.compile(r"\s*(name|resourceType|resourceGroup|location)\s+eq\s+'((?:[^']|'')*)'\s*", re.IGNORECASE)
+_CLAUSE = r"\s*(name|resourceType|resourceGroup|location)\s+eq\s+'((?:[^']|'')*)'\s*"
+_FILTER = re.compile(rf"{_CLAUSE}(\band\b{_CLAUSE})*", re.IGNORECASE)
 
 Json = dict[str, Any]
 
@@ -125,13 +126,10 @@ def _provider(hub: Hub) -> Json:
 
 def _read_filter(text: str) -> list[tuple[str, str]]:
     """Field and value, each in small letters. Raises Refusal for what is more than names and kinds."""
-    wanted = []
-    for clause in re.split(r"\sand\s", text) if text else ():
-        found = _CLAUSE.fullmatch(clause)
-        if found is None:
-            raise arm_error(501, "NotImplemented", f"The lab does not do this $filter: {clause.strip()[:200]}")
-        wanted.append((found[1].casefold(), found[2].replace("''", "'").casefold()))
-    return wanted
+    if text and not _FILTER.fullmatch(text):
+        raise arm_error(501, "NotImplemented", f"The lab does not do this $filter: {text[:200]}")
+    found: list[tuple[str, str]] = re.findall(_CLAUSE, text, re.IGNORECASE)
+    return [(name.casefold(), value.replace("''", "'").casefold()) for name, value in found]
 
 
 def _plain(resource: Json, name: str) -> str:

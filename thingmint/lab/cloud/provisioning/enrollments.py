@@ -12,9 +12,10 @@ from thingmint.lab.cloud import chain
 from thingmint.lab.cloud.chain import CertificateProblem
 from thingmint.lab.cloud.provisioning.answers import BAD_FORMAT, moment, new_etag, refusal, registration_json
 from thingmint.lab.cloud.provisioning.records import Attestation, Enrollment, Kind, Proof, Registration
-from thingmint.lab.cloud.records import Status
+from thingmint.lab.cloud.records import Status, Twin
 from thingmint.lab.cloud.registry.identities import valid_id as valid_device_id
 from thingmint.lab.cloud.store.certificates import Certificates
+from thingmint.lab.cloud.twin import TwinProblem, changed, written
 from thingmint.lab.cloud.wire import Refusal, now
 
 # https://learn.microsoft.com/azure/iot-dps/concepts-service#registration-id; group ids follow the same rule
@@ -74,7 +75,7 @@ def parse(
         update_assignment=_flag(reprovision, "updateHubAssignment", default=True),
         migrate_data=_flag(reprovision, "migrateDeviceData", default=True),
         iot_edge=_flag(_object(body, "capabilities") or {}, "iotEdge", default=False),
-        initial_twin=_object(body, "initialTwin"),
+        initial_twin=_twin(body),
         information=_object(body, "optionalDeviceInformation"),
     )
 
@@ -199,6 +200,24 @@ def _object(body: dict[str, Any], name: str) -> dict[str, Any] | None:
     except ValueError:  # Python reads more than JSON has: NaN, half a surrogate pair
         raise _bad(f"{name} has a value that JSON does not know.") from None
     return value
+
+
+def _twin(body: dict[str, Any]) -> dict[str, Any] | None:
+    given = _object(body, "initialTwin")
+    if given is not None:
+        _object(_object(given, "properties") or {}, "desired")
+        try:
+            initial_twin("", given)
+        except TwinProblem as problem:
+            raise _bad(f"initialTwin is not accepted: {problem}.") from None
+    return given
+
+
+def initial_twin(device_id: str, given: dict[str, Any]) -> Twin:
+    """A new device's twin, with the enrollment's tags and desired properties. Raises TwinProblem."""
+    parts = {"tags": given.get("tags"), "desired": (given.get("properties") or {}).get("desired")}
+    tags, desired = (written(part, name) if part is not None else None for name, part in parts.items())
+    return changed(Twin(device_id), now(), tags=tags, desired=desired, whole=True)
 
 
 def _flag(body: dict[str, Any], name: str, *, default: bool) -> bool:

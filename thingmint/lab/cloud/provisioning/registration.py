@@ -10,6 +10,7 @@ from typing import Any
 
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.provisioning.answers import NO_REGISTRATION, new_etag, refusal, registration_json
+from thingmint.lab.cloud.provisioning.enrollments import initial_twin
 from thingmint.lab.cloud.provisioning.judging import enrollment_of
 from thingmint.lab.cloud.provisioning.records import Enrollment, Registration
 from thingmint.lab.cloud.provisioning.service import linked_hubs
@@ -77,6 +78,8 @@ def _outcome(hub: Hub, enrollment: Enrollment, blank: Registration, leaf: bytes)
         return kept, f"stays assigned to {blank.assigned_hub} as {blank.device_id!r}: it is never assigned anew"
     device = hub.store.devices.get(device_id)
     hub.store.devices.put(_identity(device, device_id, enrollment, leaf))
+    if device is None and enrollment.initial_twin:
+        hub.store.twins.put(initial_twin(device_id, enrollment.initial_twin))
     return assigned, f"assigned to {own}, device {device_id!r} {'updated' if device else 'created'}"
 
 

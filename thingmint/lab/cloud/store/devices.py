@@ -45,6 +45,11 @@ class Devices:
     def delete(self, device_id: str) -> None:
         self._db.run("DELETE FROM device WHERE device_id = ?", [device_id])
 
+    def numbers(self) -> dict[str, int]:
+        """How many there are of each status."""
+        rows = self._db.rows("SELECT status, COUNT(*) AS number FROM device GROUP BY status")
+        return {row["status"]: row["number"] for row in rows}
+
     def clear(self) -> None:
         self._db.run("DELETE FROM device")
 

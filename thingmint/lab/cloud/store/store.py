@@ -3,15 +3,16 @@
 import datetime as dt
 from pathlib import Path
 
-from thingmint.lab.cloud.store import certificates, devices, enrollments, messages, resources
+from thingmint.lab.cloud.store import certificates, devices, enrollments, messages, resources, twins
 from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.store.database import Database
 from thingmint.lab.cloud.store.devices import Devices
 from thingmint.lab.cloud.store.enrollments import Enrollments, Registrations
 from thingmint.lab.cloud.store.messages import Messages
 from thingmint.lab.cloud.store.resources import Resources
+from thingmint.lab.cloud.store.twins import Twins
 
-_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA + enrollments.SCHEMA + resources.SCHEMA
+_SCHEMA = "".join(room.SCHEMA for room in (certificates, devices, enrollments, messages, resources, twins))
 
 
 class Store:
@@ -29,6 +30,7 @@ class Store:
         self.individuals = Enrollments(self._database, "individual")
         self.registrations = Registrations(self._database)
         self.resources = Resources(self._database)
+        self.twins = Twins(self._database)
 
     def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
         """A message of the device, which was active with it. Returns the message's sequence number."""
