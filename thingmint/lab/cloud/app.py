@@ -144,6 +144,5 @@ def _log(hub: Hub, request: Request, refusal: Refusal) -> None:
     """Who, what, why. Never the query or the headers: they may hold secrets."""
     client = f"{request.client.host}:{request.client.port}" if request.client else "?"
     agent = request.headers.get("user-agent", "no user agent")[:60]
-    hub.journal.write(
-        f"refused {client} ({agent}): {request.method} {request.scope['path'][:200]} → {refusal.status}: {refusal.reason}"
-    )
+    asked = f"{request.method} {request.scope['path'][:200]} → {refusal.status}"
+    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https")

@@ -24,6 +24,7 @@ from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
 from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
+from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
 
@@ -82,28 +83,31 @@ class _Lab:
             expires = tls.keep_or_make(folder, role)
             store = Store(folder.database)
             held.callback(store.close)
-            https, mqtt, proxy = (held.enter_context(_listen()) for _ in range(3))
+            https, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(4))
             port = _port(https)
             hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)
             web = _Web(make_app(hub, Signer.fresh(role, port)), context)
+            shown = _Web(make_page(hub, _port(page)), None)
             tunnel = Proxy(hub, _doors(role, port, _port(mqtt)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._on_signal(number)
             tasks = [
                 asyncio.create_task(web.serve(sockets=[https])),
+                asyncio.create_task(shown.serve(sockets=[page])),
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context, expires)),
             ]
             try:
-                while not web.started and not tasks[0].done():  # noqa: ASYNC110 - uvicorn has no event for it
+                while not (web.started and shown.started) and not any(task.done() for task in tasks[:2]):  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.005)
                 started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-                record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), started, role)
+                record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), _port(page), started, role)
                 journal.write(
-                    f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, proxy {record.proxy_port}"
+                    f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, "
+                    f"proxy {record.proxy_port}, page {record.page_port}"
                 )
                 state.write(folder.record, record)  # last: the sign that everything else stands
                 self._ready(record)
@@ -112,13 +116,14 @@ class _Lab:
                 stopping.cancel()
             finally:
                 folder.record.unlink(missing_ok=True)
-                web.should_exit = True
+                web.should_exit = shown.should_exit = True
+                hub.feed.close()
                 await endpoint.close()
-                for task in tasks[1:]:
+                for task in tasks[2:]:
                     task.cancel()
                 # uvicorn waits for each idle client to say goodbye; this long is enough for the last answer.
-                await asyncio.wait(tasks[:1], timeout=_FAREWELL_SECONDS)
-                web.force_exit = True
+                await asyncio.wait(tasks[:2], timeout=_FAREWELL_SECONDS)
+                web.force_exit = shown.force_exit = True
                 results = await asyncio.gather(*tasks, return_exceptions=True)
                 for result in results:
                     if isinstance(result, Exception):
@@ -148,7 +153,7 @@ class _Lab:
 class _Web(uvicorn.Server):
     """uvicorn in a loop that is not its own: signals are the lab's business."""
 
-    def __init__(self, application: ASGIApp, context: ssl.SSLContext) -> None:
+    def __init__(self, application: ASGIApp, context: ssl.SSLContext | None) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -162,7 +167,7 @@ class _Web(uvicorn.Server):
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=2,
                 limit_concurrency=500,
-                ssl_context_factory=lambda _config, _default: context,
+                ssl_context_factory=(lambda _config, _default: context) if context else None,
             )
         )
 

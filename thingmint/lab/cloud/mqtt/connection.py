@@ -59,7 +59,9 @@ class Connection:
                 raise _Over(f"{reason} (CONNACK {code})")
             self.device_id = connect.client_id
             enter(self)
-            self._say(f"connected, vouched for by {', '.join(self._handshake.vouchers()) or 'its thumbprint'}")
+            vouchers = self._handshake.vouchers()
+            self._say(f"connected, vouched for by {', '.join(vouchers) or 'its thumbprint'}")
+            self._hub.feed.showed(self.device_id, self._handshake.shown, vouchers=vouchers)
             if connect.has_will:
                 self._say("has a will, which is not done by the lab yet")
             await self._send(packets.connack(packets.ACCEPTED))
@@ -71,7 +73,7 @@ class Connection:
             if str(over) and self.device_id:
                 self._say(f"connection closed: {over}")
             elif str(over):
-                self._hub.journal.write(f"mqtt: refused {self._handshake.who}: {over}")
+                self._handshake.refuse(str(over))
             else:
                 self._say("disconnected")
         except MalformedPacketError as error:
@@ -160,8 +162,9 @@ class Connection:
             properties = _properties(packet.topic[len(events) + 1 :])
             if packet.retain:
                 properties["x-opt-retain"] = "true"  # as the service marks it; it retains nothing
-            sequence = self._hub.store.heard(self.device_id, packet.payload, properties, now())
-            self._say(f"message {sequence} received: {len(packet.payload)} bytes")
+            message = self._hub.store.heard(self.device_id, packet.payload, properties, now())
+            self._hub.feed.heard(message)
+            self._say(f"message {message.sequence} received: {len(packet.payload)} bytes")
         elif _NOT_DONE.match(packet.topic):
             self._say(f"published to {packet.topic[:100]!r}: not done by the lab yet")
         else:

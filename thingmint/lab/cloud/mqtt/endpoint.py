@@ -32,7 +32,7 @@ class MqttEndpoint:
                 continue
             self._hub.touch()
             if len(self._tasks) >= _MOST_CONNECTIONS:
-                self._hub.journal.write(f"mqtt: refused a connection: {_MOST_CONNECTIONS} are open already")
+                self._hub.refused("a connection", f"{_MOST_CONNECTIONS} are open already", door="mqtt")
                 accepted.close()
                 continue
             task = asyncio.create_task(self._serve_one(accepted))
@@ -56,7 +56,7 @@ class MqttEndpoint:
             )
         except (OSError, TimeoutError) as error:
             accepted.close()
-            self._hub.journal.write(f"mqtt: refused {handshake.who}: {handshake.explain(error)}")
+            handshake.refuse(handshake.explain(error))
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         connection = Connection(self._hub, handshake, reader, writer)
@@ -77,11 +77,13 @@ class MqttEndpoint:
             older.end("another connection of the same device took over")
         self._open[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
+        self._hub.feed.stirred()
 
     def _leave(self, connection: Connection) -> None:
         if self._open.get(connection.device_id) is connection:
             del self._open[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
+            self._hub.feed.stirred()
 
     def _recheck(self) -> None:
         for connection in list(self._open.values()):

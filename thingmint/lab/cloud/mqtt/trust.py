@@ -87,6 +87,11 @@ class Handshake:
         self._judged = {frozenset(verified): names}
         return names
 
+    def refuse(self, why: str) -> None:
+        self._hub.refused(self.who, why, door="mqtt")
+        if leaf := self.leaf:
+            self._hub.feed.showed(chain.common_name(leaf.subject), self.shown, vouchers=self.vouchers(), why=why)
+
     def explain(self, error: Exception) -> str:
         """Why the handshake failed."""
         if isinstance(error, ssl.SSLCertVerificationError):

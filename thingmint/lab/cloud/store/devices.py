@@ -15,8 +15,12 @@ CREATE TABLE device (
     connected INTEGER NOT NULL, connection_updated TEXT, last_activity TEXT
 ) STRICT;
 """
-# Whoever was connected to the last process is not connected to this one.
-AT_START = "UPDATE device SET connected = 0 WHERE connected;"
+# Whoever was connected to the last process is not connected to this one. The indexes are for whoever watches.
+AT_START = """
+UPDATE device SET connected = 0 WHERE connected;
+CREATE INDEX IF NOT EXISTS device_by_activity ON device (last_activity);
+CREATE INDEX IF NOT EXISTS device_connected ON device (connected) WHERE connected;
+"""
 
 
 class Devices:
@@ -31,6 +35,17 @@ class Devices:
         """In the order of their ids, those behind `after`."""
         found = self._db.rows("SELECT * FROM device WHERE device_id > ? ORDER BY device_id LIMIT ?", [after, limit])
         return [_read(row) for row in found]
+
+    def recent(self, limit: int) -> list[Device]:
+        """Those active last, then those that never were, the newest first."""
+        found = self._db.rows("SELECT * FROM device ORDER BY last_activity DESC, rowid DESC LIMIT ?", [limit])
+        return [_read(row) for row in found]
+
+    def count(self) -> tuple[int, int]:
+        """All, and those connected."""
+        (everyone,) = self._db.rows("SELECT COUNT(*) FROM device")[0]
+        (connected,) = self._db.rows("SELECT COUNT(*) FROM device WHERE connected")[0]
+        return everyone, connected
 
     def have_thumbprint(self, thumbprints: frozenset[str]) -> bool:
         """Whether some device of authentication selfSigned is registered with this certificate."""
