@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thingmint import files
 from thingmint.errors import ToolError
@@ -24,12 +25,14 @@ from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
 from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
+from thingmint.lab.page.live import CUT_OFF
 from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
 
 _HOUSEKEEPING_SECONDS = 0.5
 _FAREWELL_SECONDS = 0.4
+_MOST_LOOK = 64  # connections to the page
 _DEVICES_PORT = 8883  # MQTT over TLS; what azure-iot-device connects to, whatever it is told
 
 
@@ -88,8 +91,8 @@ class _Lab:
             hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)
-            web = _Web(make_app(hub, Signer.fresh(role, port)), context)
-            shown = _Web(make_page(hub, _port(page)), None)
+            web = _Web(make_app(hub, Signer.fresh(role, port)), context, most=500)
+            shown = _Web(make_page(hub, _port(page)), None, most=_MOST_LOOK)
             tunnel = Proxy(hub, _doors(role, port, _port(mqtt)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._on_signal(number)
@@ -150,14 +153,22 @@ class _Lab:
                 hub.journal.write("renewed the server certificate and its CA")
 
 
+class _Protocol(H11Protocol):
+    """Hands each answer the way to cut its connection off: uvicorn would wait for a reader that reads no more."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, CUT_OFF: transport.abort}
+
+
 class _Web(uvicorn.Server):
     """uvicorn in a loop that is not its own: signals are the lab's business."""
 
-    def __init__(self, application: ASGIApp, context: ssl.SSLContext | None) -> None:
+    def __init__(self, application: ASGIApp, context: ssl.SSLContext | None, *, most: int) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
-                http="h11",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -166,7 +177,7 @@ class _Web(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=2,
-                limit_concurrency=500,
+                limit_concurrency=most,
                 ssl_context_factory=(lambda _config, _default: context) if context else None,
             )
         )

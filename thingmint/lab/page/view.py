@@ -15,9 +15,9 @@ MOST_LINES = 30
 _LONGEST_BODY = 400
 
 _AUTHENTICATION: dict[AuthenticationType, str] = {
-    "certificateAuthority": "certificate of a CA",
-    "selfSigned": "thumbprint",
-    "sas": "key",
+    "certificateAuthority": "by CA",
+    "selfSigned": "by thumbprint",
+    "sas": "by key",
 }
 
 

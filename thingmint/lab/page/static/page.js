@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const QUIET_MS = 5000; // between two announcements to a screen reader
+const SVG = "http://www.w3.org/2000/svg";
 const AGAIN_MS = 3000; // after a refused connection; a cut one is taken up by the browser itself
 
 /** An element with properties and children; strings become text, never markup. */
@@ -32,7 +33,7 @@ function moment(iso) {
 }
 
 const time = (iso) => (iso ? make("time", { dateTime: iso }, moment(iso)) : "never");
-const until = (paper) => `${paper.expired ? "expired on" : "until"} ${day(new Date(paper.until))}`;
+const until = (ends, expired) => make("span", { className: "date" }, `${expired ? "expired on" : "until"} ${day(new Date(ends))}`);
 
 // --- parts -----------------------------------------------------------------------------------------------------------
 
@@ -40,7 +41,7 @@ const STANDING = { verified: "good", "not verified": "wait", expired: "bad", "no
 
 function node(one) {
   const uploads = one.uploads.map((up) => `${up.service}: ${up.name}${up.verified ? "" : " (not verified)"}`);
-  const ends = one.until ? (one.standing === "expired" ? `expired on ${day(new Date(one.until))}` : `until ${day(new Date(one.until))}`) : "";
+  const ends = one.until ? [" · ", until(one.until, one.standing === "expired")] : [];
   const below = [
     ...one.below.map(node),
     ...one.devices.map((id) => make("li", {}, make("span", { className: "id" }, id), unseen(", a device"))),
@@ -51,7 +52,7 @@ function node(one) {
     make("div", { className: "node" },
       make("strong", {}, one.name),
       badge(STANDING[one.standing], one.standing),
-      make("span", { className: "quiet" }, [one.kind, ends, ...uploads].filter(Boolean).join(" · "))),
+      make("span", { className: "quiet" }, one.kind, ...ends, ...uploads.map((text) => ` · ${text}`))),
     below.length ? make("ul", {}, ...below) : null,
   );
 }
@@ -73,14 +74,15 @@ function facts(all) {
 
 function slots(all) {
   if (all === null) return null;
-  return make("ul", { className: "slots", ariaLabel: "Its modem's security tags" }, ...all.map((slot) =>
-    make("li", {}, make("span", { className: "tag" }, `sec tag ${slot.tag}`), [
-      slot.kind, ...slot.papers.map((paper) => `${paper.name}, ${until(paper)}`),
-    ].join(" · "))));
+  const held = all.map((slot) => make("li", {}, make("span", { className: "quiet" }, `sec tag ${slot.tag} · `),
+    slot.kind, ...slot.papers.flatMap((paper) => [` · ${paper.name}, `, until(paper.until, paper.expired)])));
+  return make("div", {},
+    make("p", { className: "quiet next" }, held.length ? "Its modem holds:" : "Its modem is empty."),
+    held.length ? make("ul", { className: "slots", ariaLabel: "What its modem holds" }, ...held) : null);
 }
 
 const shown = (all, label) => make("ul", { className: "shown", ariaLabel: label }, ...all.map((paper) =>
-  make("li", {}, `${paper.name}, issued by ${paper.issuer}, ${until(paper)}`)));
+  make("li", {}, make("strong", {}, paper.name), `, ${paper.issuer === paper.name ? "self-signed" : `issued by ${paper.issuer}`}, `, until(paper.until, paper.expired))));
 
 function meeting(last) {
   if (last === null) return make("p", { className: "meeting quiet" }, "No handshake since this lab was started.");
@@ -96,39 +98,38 @@ function sides(picture) {
     $("sides").replaceChildren(make("p", { className: "none" }, "No device yet: ", make("code", {}, "invoke device --imei ID")));
     return;
   }
-  const arrow = (way) => make("span", { className: "arrow", ariaHidden: "true" }, way);
+  const arrow = (way) => make("span", { className: `arrow ${way}`, ariaHidden: "true" });
   $("sides").replaceChildren(
     make("div", { className: "pair" },
       make("div", { className: "card" },
         make("h3", { className: "id" }, picture.device),
-        make("p", { className: "quiet" }, "the device trusts the hub, because:"),
+        make("p", { className: "quiet" }, "Why does it trust the hub?"),
         facts(picture.device_trusts), slots(picture.slots)),
-      make("div", { className: "between" },
-        make("span", {}, "the device shows its certificate", arrow("→")),
-        make("span", {}, arrow("←"), "the hub shows its certificate")),
+      make("div", { className: "between", ariaHidden: "true" },
+        make("span", {}, "shows its certificate", arrow("right")),
+        make("span", {}, arrow("left"), "shows its certificate")),
       make("div", { className: "card" },
         make("h3", {}, "The hub"),
-        make("p", { className: "quiet" }, "the hub trusts the device, because:"),
-        facts(picture.hub_trusts), shown(picture.server, "What the hub shows"))),
+        make("p", { className: "quiet" }, "Why does it trust the device?"),
+        facts(picture.hub_trusts), make("p", { className: "quiet next" }, "It shows:"), shown(picture.server, "What the hub shows"))),
     meeting(picture.meeting));
 }
 
 const rows = new Map(); // device id → its row, so that focus stays where it is
 
 function cells(row, one) {
-  const [button, state, authentication, active, expires] = row.parts;
+  const [button, state, active, expires] = row.parts;
   button.ariaPressed = String(one.device === chosen);
   const [kind, word] = !one.enabled ? ["wait", "disabled"] : one.connected ? ["good", "connected"] : ["none", "not connected"];
-  if (state.textContent !== word) state.replaceChildren(badge(kind, word));
-  authentication.textContent = one.authentication;
+  const more = `${one.enabled ? "enabled" : one.connected ? "connected" : "not connected"}, ${one.authentication}`;
+  if (state.textContent !== word + more) state.replaceChildren(badge(kind, word), make("small", {}, more));
   active.replaceChildren(time(one.active));
   expires.textContent = one.expires ? (one.expired ? "expired " : "") + day(new Date(one.expires)) : "not seen yet";
 }
 
 function newRow(id) {
   const button = make("button", { type: "button", className: "id", onclick: () => choose(id) }, id);
-  const parts = ["state", "", "time", "date"].map((className) => make("td", { className }));
-  parts[0].className = "";
+  const parts = ["more", "time", "date"].map((className) => make("td", { className }));
   return Object.assign(make("tr", {}, make("th", { scope: "row", className: "who" }, button), ...parts), { parts: [button, ...parts] });
 }
 
@@ -160,7 +161,37 @@ function lines(id, all, draw, none) {
   return first ? [] : fresh;
 }
 
+/** The first number that the newest messages of one device have in common, as a line. */
+function curve(all) {
+  const newest = all.find((line) => Object.keys(numbers(line.text)).length);
+  if (!newest) return [];
+  const own = all.filter((line) => line.who === newest.who).map((line) => numbers(line.text)).reverse();
+  const name = Object.keys(numbers(newest.text))[0];
+  const values = own.map((one) => one[name]).filter((value) => value !== undefined);
+  if (values.length < 2) return [];
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const points = values.map((value, at) => `${(at * 100) / (values.length - 1)},${3 + ((high - value) * 26) / (high - low || 1)}`);
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("viewBox", "0 0 100 32");
+  picture.setAttribute("preserveAspectRatio", "none");
+  picture.setAttribute("aria-hidden", "true");
+  const line = picture.appendChild(document.createElementNS(SVG, "polyline"));
+  line.setAttribute("points", points.join(" "));
+  const told = `${name} ${values.at(-1)}`;
+  return [make("p", {}, make("span", { className: "figure" }, told), make("span", { className: "quiet" }, ` of ${newest.who}, between ${low} and ${high}`)), picture];
+}
+
+function numbers(text) {
+  try {
+    const is = (value) => typeof value === "number" && Math.abs(value) < 1e6; // a larger one is a time or a count
+    return Object.fromEntries(Object.entries(JSON.parse(text) ?? {}).filter(([, value]) => is(value)));
+  } catch {
+    return {};
+  }
+}
+
 function telemetry(all) {
+  $("curve").replaceChildren(...curve(all));
   const fresh = lines("telemetry", all, (line) => [
     make("td", { className: "time" }, time(line.at)),
     make("td", { className: "who id" }, line.who),
