@@ -60,10 +60,13 @@ class Live:
         feed, sent = self._hub.feed, dict[str, str]()
         watcher = feed.watch()
         try:
-            while not feed.closed:
+            while True:
                 watcher.clear()
+                last = feed.closed
                 events = "".join(self._news(chosen, sent))
                 await _send(send, events or ": nothing new\n\n")
+                if last:
+                    break
                 await asyncio.sleep(_PAUSE_SECONDS)
                 try:
                     async with asyncio.timeout(_SILENCE_SECONDS):
