@@ -1,6 +1,6 @@
 # Aliases for the onboarding docs; the work is done by bootstrap.py and tasks.py, which Windows runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard rehearsal peers test screenshots lint bench soak clean
+.PHONY: help setup onboard rehearsal peers node-client az test screenshots lint bench soak clean
 
 PYTHON ?= python3
 IMEI ?= 350457791791735879
@@ -28,6 +28,13 @@ peers: ## Nordic's own tools into .venv, for the tests that run them against the
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/pip --disable-pip-version-check -q install --require-hashes -r requirements-peers.lock
 
+node-client: ## Microsoft's device SDK for Node.js into tests/node, for the test that runs it against the lab
+	@npm ci --prefix tests/node --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
+
+az: ## Microsoft's az into .az, for the tests that run it against the lab (two minutes, 733 MB)
+	@$(PYTHON) -m venv .az
+	@.az/bin/pip --disable-pip-version-check -q install --require-hashes -r requirements-az.lock
+
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
@@ -52,4 +59,4 @@ soak: ## 2000 random kills and 64 writers at once, then an audit (about half an 
 	@$(BIN)/python benchmarks/soak.py
 
 clean: ## remove the environment and caches; never ca/, devices/ or lab/
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis thingmint.egg-info
+	@rm -rf .venv .az .pytest_cache .mypy_cache .ruff_cache .hypothesis thingmint.egg-info

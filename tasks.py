@@ -39,6 +39,7 @@ _SEC_TAG = "where the modem keeps them, and the firmware looks; as before, or 10
 _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _SDK = "PATH, the nRF Connect SDK (the folder of nrf/ and zephyr/); looked for if not given"
+_EMPTY = "a new lab in which nothing is made yet: no resource group, hub or provisioning service (`invoke hub-create`)"
 _YES = "do not ask (a production hub asks all the same)"
 
 
@@ -268,12 +269,12 @@ def device(
         devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=register)
 
 
-@verb(imei=_IMEI)
-def connect(session: "Session", imei: str | None = None) -> None:
+@verb(imei=_IMEI, websockets="over port 443 instead of 8883, for networks that block that")
+def connect(session: "Session", imei: str | None = None, websockets: bool = False) -> None:
     """Connect as the device over MQTT/TLS, send telemetry, and prove that the hub heard it."""
     from thingmint.workflows import connection
 
-    connection.connect(session, imei=imei)
+    connection.connect(session, imei=imei, websockets=websockets)
 
 
 @verb(
@@ -489,20 +490,40 @@ def config(session: "Session") -> None:
     listing.config(session)
 
 
-@verb()
-def lab(session: "Session") -> None:
+@verb(
+    sku="the hub's edition, where it is made: F1 (free, one a subscription) or S1 (charged); F1 if not given",
+    location="where in Azure what is missing is made, e.g. westeurope; azure.location if not given",
+    yes=_YES,
+)
+def hub_create(session: "Session", sku: str | None = None, location: str | None = None, yes: bool = False) -> None:
+    """Make resource group, hub, provisioning service and their link, where they are missing."""
+    from thingmint.workflows import creation
+
+    creation.hub_create(session, sku=sku, location=location, yes=yes)
+
+
+@verb(json=_JSON)
+def hub_show(session: "Session", json: bool = False) -> None:
+    """Show subscription, hub and provisioning service, and what of them is missing."""
+    from thingmint.workflows import overview
+
+    overview.hub_show(session, as_json=json)
+
+
+@verb(empty=_EMPTY)
+def lab(session: "Session", empty: bool = False) -> None:
     """Run the lab in the foreground until Ctrl-C."""
     from thingmint.workflows import laboratory
 
-    laboratory.run(session)
+    laboratory.run(session, empty=empty)
 
 
-@verb()
-def lab_up(session: "Session") -> None:
+@verb(empty=_EMPTY)
+def lab_up(session: "Session", empty: bool = False) -> None:
     """Start the lab, the local hub, in the background."""
     from thingmint.workflows import laboratory
 
-    laboratory.up(session)
+    laboratory.up(session, empty=empty)
 
 
 @verb()
@@ -511,6 +532,17 @@ def lab_down(session: "Session") -> None:
     from thingmint.workflows import laboratory
 
     laboratory.down(session)
+
+
+@verb(  # noqa: S604 - a help text, not a shell
+    shell="sh, powershell or cmd; sh if not given, on Windows powershell",
+    undo="put the shell back as it was",
+)
+def lab_env(session: "Session", shell: str | None = None, undo: bool = False) -> None:
+    """Print the lines that set a shell up for the lab: for az, and for every SDK."""
+    from thingmint.workflows import laboratory
+
+    laboratory.env(session, shell=shell, undo=undo)
 
 
 @verb(

@@ -40,6 +40,11 @@ class Paper:
         return self.certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - the hub's choice
 
     @property
+    def sha256(self) -> str:
+        """The other name, by which the provisioning service tells the hub of a device's certificate."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex().upper()
+
+    @property
     def chain(self) -> bytes:
         """The certificate and those above it, the root left out."""
         return self.pem + (self.issuer.chain if self.issuer and self.issuer.issuer else b"")

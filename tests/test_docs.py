@@ -144,10 +144,10 @@ def test_bootstrap_explains_what_it_lacks(tmp_path: Path) -> None:
 
 
 def test_the_lock_files_name_no_index_and_agree() -> None:
-    locked, peers = (
-        (ROOT / name).read_text(encoding="ascii") for name in ("requirements.lock", "requirements-peers.lock")
+    locked, peers, az = (
+        (ROOT / f"requirements{name}.lock").read_text(encoding="ascii") for name in ("", "-peers", "-az")
     )
-    assert "http" not in locked + peers
+    assert "http" not in locked + peers + az
     versions = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", locked, re.MULTILINE))
     assert not [
         (name, found)

@@ -27,6 +27,7 @@ _COMMON_NAME = fits(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "a name of 1 to 64 lett
 _HUB_NAME = fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,48}[A-Za-z0-9]", "a hub name: 3 to 50 letters, digits and -")
 _GROUP_NAME = fits(r"[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]", "a resource group name: 1 to 90 of A-Z a-z 0-9 . _ ( ) -")
 _ID_SCOPE = fits(r"0ne[0-9A-Fa-f]{8}", "an id scope like 0ne00123456 (`az iot dps show` prints yours)")
+_LOCATION = fits(r"[a-z0-9]{3,40}", "a location like australiaeast (`az account list-locations` prints them)")
 _CERTIFICATE_NAME = fits(r"[A-Za-z0-9._-]{1,64}", "a certificate name: 1 to 64 letters, digits and . _ -")
 _VARIABLE = fits(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 # Where somebody may put the passphrase itself by mistake: what stands there is never repeated.
@@ -50,6 +51,7 @@ class AzureSettings(Section):
     subscription_id: Annotated[str, _UUID]
     tenant_id: Annotated[str, _UUID] | None
     resource_group: Annotated[str, _GROUP_NAME]
+    location: Annotated[str, _LOCATION] = "australiaeast"
     hub: Annotated[str, _HUB_NAME]
     provisioning_service: Annotated[str, _HUB_NAME]
     id_scope: Annotated[str, _ID_SCOPE] | None = None
@@ -72,10 +74,11 @@ class PkiSettings(Section):
 
 
 class LabSettings(Section):
-    """The local hub: whether tasks start it by themselves, and after how many idle minutes it ends."""
+    """The local hub: whether tasks start it by themselves, after how many idle minutes it ends, and whether it has a real hub's limits."""
 
     autostart: bool
     idle_minutes: Annotated[int, Field(ge=1, le=1440)]
+    throttle: bool
 
 
 class FirmwareSettings(Section):

@@ -157,6 +157,31 @@ class Console:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
 
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[], None]]:
+        """Hand out a function that is called while something takes its time: a line with the time on a terminal.
+
+        Elsewhere a line each ten seconds.
+        """
+        began = told = time.monotonic()
+
+        def line() -> None:
+            nonlocal told
+            now = time.monotonic()
+            if now - told >= _LINE_SECONDS:
+                told = now
+                self.say(f"{what}: {_span(now - began)}")
+
+        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+            yield line
+            return
+        from rich.console import Console as RichConsole
+        from rich.status import Status
+
+        console = RichConsole(stderr=True, no_color="NO_COLOR" in os.environ, highlight=False)
+        with Status(what, console=console) as status:
+            yield lambda: status.update(f"{what}: {_span(time.monotonic() - began)}")
+
     @property
     def has_terminal(self) -> bool:
         """Whether there is somebody to ask."""

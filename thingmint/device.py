@@ -14,7 +14,7 @@ from typing import Any, cast
 from thingmint.errors import HubError, InputError, ThingmintError
 from thingmint.target import Target
 
-_PORT = 8883
+_PORT, _WEBSOCKETS_PORT = 8883, 443
 _SHUTDOWN_SECONDS = 10.0
 
 
@@ -26,9 +26,12 @@ def send_telemetry(
     key: Path,
     body: str,
     timeout: float = 60,
+    websockets: bool = False,
     connected: Callable[[], None] = lambda: None,
 ) -> None:
     """Connect as `device_id` over MQTT 3.1.1 and TLS 1.2, send `body` (JSON text) once, and disconnect.
+
+    With `websockets` through port 443, which networks that block 8883 leave open.
 
     Returns when the hub has acknowledged the message (QoS 1). `timeout` is in seconds, for all of it. `connected` is
     called in between, from another thread, once the hub has let the device in. Raises
@@ -43,8 +46,17 @@ def send_telemetry(
             logger.addHandler(logging.NullHandler())
     _check_files(certificate_chain, key)
     with _without_the_sdks_warnings():
-        error = _attempt(target, device_id, certificate_chain, key, body=body, timeout=timeout, connected=connected)
-        refusal = _explain(error, target, device_id, certificate_chain) if error is not None else None
+        error = _attempt(
+            target,
+            device_id,
+            certificate_chain,
+            key,
+            body=body,
+            timeout=timeout,
+            websockets=websockets,
+            connected=connected,
+        )
+        refusal = _explain(error, target, device_id, certificate_chain, websockets) if error is not None else None
         del error  # it holds the SDK's frames, and those the sockets that a failed handshake leaves open
         if refusal is not None:
             gc.collect()
@@ -59,11 +71,14 @@ def _attempt(
     *,
     body: str,
     timeout: float,
+    websockets: bool,
     connected: Callable[[], None],
 ) -> Exception | None:
     """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
     try:
-        client = _open_client(target, device_id, certificate_chain=certificate_chain, key=key, timeout=timeout)
+        client = _open_client(
+            target, device_id, certificate_chain=certificate_chain, key=key, timeout=timeout, websockets=websockets
+        )
     except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
         return error
     # The SDK's calls take no time-out. They run beside us; shutting the client down cancels what still waits.
@@ -118,13 +133,16 @@ def _check_files(certificate_chain: Path, key: Path) -> None:
         ) from None
 
 
-def _open_client(target: Target, device_id: str, *, certificate_chain: Path, key: Path, timeout: float) -> Any:
+def _open_client(
+    target: Target, device_id: str, *, certificate_chain: Path, key: Path, timeout: float, websockets: bool
+) -> Any:
     from azure.iot import device
 
     sdk: Any = device  # its types are half there
 
     options: dict[str, Any] = {
         "connection_retry": False,
+        "websockets": websockets,
         # paho gives a TLS handshake this long; the default of 60 s would outlast a shorter time-out.
         "keep_alive": max(1, min(60, int(timeout))),
     }
@@ -158,13 +176,19 @@ def _shut_down(client: Any) -> None:
     ending.join(_SHUTDOWN_SECONDS)
 
 
-def _explain(error: Exception, target: Target, device_id: str, certificate_chain: Path) -> ThingmintError:
+def _explain(
+    error: Exception, target: Target, device_id: str, certificate_chain: Path, websockets: bool
+) -> ThingmintError:
     """The SDK's exception as one HubError; what it wraps says more than its class."""
     chain = list(_causes(error))
     names = {base.__name__ for link in chain for base in type(link).__mro__}
     words = next((str(link) for link in reversed(chain) if str(link)), type(error).__name__)
     host = target.hub_host
     lab = ["lab/lab.log says why the lab refused it"] if target.local else []
+    port = _WEBSOCKETS_PORT if websockets else _PORT
+    blocked = [f"is port {port} ({'MQTT over websockets' if websockets else 'MQTT'}) open in the firewall?"]
+    if not websockets:
+        blocked.append(f"where a network blocks {_PORT}: invoke connect --imei {device_id} --websockets")
     doing = f"connecting {device_id} to {host} failed"
     reason = next((str(link.reason) for link in reversed(chain) if isinstance(link, ssl.SSLError)), "")
     if "SSLCertVerificationError" in names:
@@ -212,7 +236,8 @@ def _explain(error: Exception, target: Target, device_id: str, certificate_chain
             f"{doing}: no answer in time; the message may have arrived.",
             detail=words,
             things_to_try=[
-                f"is port {_PORT} (MQTT) open in the firewall? openssl s_client -connect {host}:{_PORT}",
+                *blocked,
+                f"does it answer? openssl s_client -connect {host}:{port}",
                 "run the same command again",
                 *lab,
             ],
@@ -227,7 +252,7 @@ def _explain(error: Exception, target: Target, device_id: str, certificate_chain
             things_to_try=["another client with the same id makes the hub drop the first", "run it again", *lab],
         )
     if names & {"ConnectionFailedError", "OSError"}:
-        things = [f"is port {_PORT} (MQTT) open in the firewall?", *(["start the lab: invoke lab-up"] if lab else [])]
+        things = [*blocked, *(["start the lab: invoke lab-up"] if lab else [])]
         return HubError(f"{doing}: it cannot be reached.", detail=words, things_to_try=things)
     return HubError(f"{doing}.", detail=words, things_to_try=lab)
 

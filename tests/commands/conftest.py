@@ -1,4 +1,4 @@
-"""The command line as a user has it: real processes, in workspaces of their own."""
+"""The command line as a user has it: lines of `invoke` in workspaces of their own."""
 
 import os
 import re
@@ -37,10 +37,10 @@ class CommandLine:
         return done
 
     def run(self, words: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [INVOKE, *words], cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=60,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        # Forked: a tenth of the time, where the point is what is said and done and not the process.
+        if "--imei-file" in words:  # its workers import the program's own main module
+            return run_invoke(words, environment)
+        return lines.run(words, environment)
 
     def ok(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         done = self(*words, **environment)
@@ -53,27 +53,24 @@ class CommandLine:
             self.ok("lab-down")
 
 
-class ForkedLine(CommandLine):
-    """The same in a tenth of the time, where the point is what is said and done and not the process."""
+class OwnProcess(CommandLine):
+    """The same by the real `invoke`, started anew for each line."""
 
     def run(self, words: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        if "--imei-file" in words:  # its workers import the program's own main module
-            return super().run(words, environment)
-        return lines.run(words, environment)
+        return run_invoke(words, environment)
+
+
+def run_invoke(words: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [INVOKE, *words], cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=60,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[CommandLine]:
     """Nothing made, no lab running (and none left behind)."""
     line = CommandLine(tmp_path / "ws")
-    yield line
-    line.end()
-
-
-@pytest.fixture
-def forked(tmp_path: Path) -> Iterator[ForkedLine]:
-    """Nothing made, as `bare`."""
-    line = ForkedLine(tmp_path / "ws")
     yield line
     line.end()
 

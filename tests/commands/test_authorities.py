@@ -2,20 +2,20 @@
 
 import pytest
 
-from tests.commands.conftest import IMEI, ForkedLine
+from tests.commands.conftest import IMEI, CommandLine
 
 
 @pytest.fixture
-def chained(forked: ForkedLine) -> ForkedLine:
+def chained(bare: CommandLine) -> CommandLine:
     """Root, policy, factory-a, and a device below it; nothing is verified on the hub."""
-    forked.ok(
+    bare.ok(
         "rootca", "subca", "--name", "policy", "--pathlen", "1", "subca", "--name", "factory-a", "--parent", "policy"
     )
-    forked.ok("device", "--imei", IMEI, "--ca", "factory-a")
-    return forked
+    bare.ok("device", "--imei", IMEI, "--ca", "factory-a")
+    return bare
 
 
-def test_a_device_presents_what_the_hubs_anchor_needs(chained: ForkedLine) -> None:
+def test_a_device_presents_what_the_hubs_anchor_needs(chained: CommandLine) -> None:
     refused = chained("connect", "--imei", IMEI)
     assert refused.returncode == 2
     assert "verify one: invoke verify --ca factory-a" in refused.stderr
@@ -26,7 +26,7 @@ def test_a_device_presents_what_the_hubs_anchor_needs(chained: ForkedLine) -> No
         chained.ok("ca-delete", "--name", f"cert-0xacc5-{anchor}", "--yes")
 
 
-def test_what_exists_is_agreed_with_and_contradictions_are_named(chained: ForkedLine) -> None:
+def test_what_exists_is_agreed_with_and_contradictions_are_named(chained: CommandLine) -> None:
     chained.ok("subca", "--name", "factory-a")  # its parent is known by its certificate
     chained.ok("device", "--imei", IMEI)
     chained.ok("device", "--imei", IMEI, "--renew", "--no-register")

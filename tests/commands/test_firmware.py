@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine, ForkedLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 from tests.firmware import sdks
 from tests.firmware.test_endings import alive, soon
 
@@ -35,12 +35,12 @@ def test_a_device_and_its_firmware_in_one_line(bare: CommandLine, sdk: str) -> N
     assert bare.ok("ca-check")
 
 
-def test_exit_codes(forked: ForkedLine, sdk: str, tmp_path: Path) -> None:
+def test_exit_codes(bare: CommandLine, sdk: str, tmp_path: Path) -> None:
     key = tmp_path / "app/secret.pem"
-    forked.ok("rootca")
+    bare.ok("rootca")
     key.parent.mkdir()
     (key.parent / "CMakeLists.txt").touch()
-    key.write_bytes((forked.workspace / "ca/rootca/rootca.key").read_bytes())
+    key.write_bytes((bare.workspace / "ca/rootca/rootca.key").read_bytes())
     for code, words, environment in (
         (2, ["firmware", "--app", "at_client", "--sdk", str(tmp_path)], {}),
         (2, ["firmware", "--app", "at_client", "--board", "no_such", "--sdk", sdk], {}),
@@ -52,7 +52,7 @@ def test_exit_codes(forked: ForkedLine, sdk: str, tmp_path: Path) -> None:
         (0, ["firmware", "--app", "at_client"], {"ZEPHYR_BASE": f"{sdk}/zephyr"}),
         (0, ["app-create", "--from", "at_client", "--dest", str(tmp_path / "mine"), "--sdk", sdk], {}),
     ):
-        done = forked(*words, **environment)
+        done = bare(*words, **environment)
         assert done.returncode == code, (words, done.stderr)
 
 

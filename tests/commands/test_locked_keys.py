@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, ForkedLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 from tests.pki.test_authority import fingerprint
 from tests.pki.test_hsm import PIN, needs_token, token
 
@@ -21,13 +21,13 @@ UNSET = {"THINGMINT_PKI_PASSPHRASE": "env:UNSET"}  # asking for a passphrase is 
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Iterator[ForkedLine]:
-    command = ForkedLine(tmp_path / "ws")
+def line(tmp_path: Path) -> Iterator[CommandLine]:
+    command = CommandLine(tmp_path / "ws")
     yield command
     command.end()
 
 
-def typed(line: ForkedLine, *words: str, answers: list[tuple[str, str]]) -> tuple[str, int | None]:
+def typed(line: CommandLine, *words: str, answers: list[tuple[str, str]]) -> tuple[str, int | None]:
     """Run on a terminal, answer each prompt as it comes; returns what was shown and the exit code."""
     child = pexpect.spawn(
         str(INVOKE), list(words), cwd=str(ROOT), env={**line.environment, "TERM": "dumb"}, encoding="utf-8", timeout=60,
@@ -44,7 +44,7 @@ def typed(line: ForkedLine, *words: str, answers: list[tuple[str, str]]) -> tupl
     return shown + (child.before or ""), child.exitstatus
 
 
-def test_a_passphrase_is_typed_twice_when_new_then_asked_once_with_three_tries(line: ForkedLine) -> None:
+def test_a_passphrase_is_typed_twice_when_new_then_asked_once_with_three_tries(line: CommandLine) -> None:
     root, sub = "ca/rootca/rootca.key: ", "ca/subca/subca.key: "
     shown, code = typed(
         line, "rootca", "--encrypt", "subca", "--encrypt",
@@ -70,7 +70,7 @@ def test_a_passphrase_is_typed_twice_when_new_then_asked_once_with_three_tries(l
     assert not (line.workspace / "devices/three.key").exists()
 
 
-def test_from_a_descriptor(line: ForkedLine, tmp_path: Path) -> None:
+def test_from_a_descriptor(line: CommandLine, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(f"{PASSPHRASE}\n")
     argv = ["bash", "-c", f"'{INVOKE}' rootca --encrypt subca 3<'{secret}'"]
@@ -80,7 +80,7 @@ def test_from_a_descriptor(line: ForkedLine, tmp_path: Path) -> None:
     assert "ENCRYPTED" in (line.workspace / "ca/rootca/rootca.key").read_text()
 
 
-def test_the_whole_path_with_encrypted_keys(line: ForkedLine) -> None:
+def test_the_whole_path_with_encrypted_keys(line: CommandLine) -> None:
     done = line.ok("-e", "rootca", "--encrypt", "subca", "--encrypt", "verify", "device", "--imei", IMEI, **ENV)
     assert PASSPHRASE not in done.stdout + done.stderr
     # Without a passphrase: all that needs no key.
@@ -112,7 +112,7 @@ def test_the_whole_path_with_encrypted_keys(line: ForkedLine) -> None:
         assert not path.is_file() or PASSPHRASE.encode() not in path.read_bytes(), path
 
 
-def test_a_series_asks_once_and_before_the_hub_is_told(line: ForkedLine, tmp_path: Path) -> None:
+def test_a_series_asks_once_and_before_the_hub_is_told(line: CommandLine, tmp_path: Path) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_text("one\ntwo\nthree\n")
     series = ("device", "--imei-file", str(ids))
@@ -130,7 +130,7 @@ def test_a_series_asks_once_and_before_the_hub_is_told(line: ForkedLine, tmp_pat
     assert "-passin env:CA_PASSPHRASE" in line.ok("--dry", *series, **UNSET).stderr
 
 
-def test_the_root_key_is_needed_for_nothing_but_subca(line: ForkedLine) -> None:
+def test_the_root_key_is_needed_for_nothing_but_subca(line: CommandLine) -> None:
     line.ok("rootca", "subca")
     (line.workspace / "ca/rootca/rootca.key").rename(line.workspace.parent / "offline.key")
     one = ("--imei", IMEI)
@@ -175,7 +175,7 @@ def test_the_root_key_is_needed_for_nothing_but_subca(line: ForkedLine) -> None:
     ],
 )
 def test_a_uri_that_cannot_be_is_refused_and_no_pin_is_repeated(
-    line: ForkedLine, words: tuple[str, ...], said: str
+    line: CommandLine, words: tuple[str, ...], said: str
 ) -> None:
     done = line(*words)
     assert done.returncode == 2
@@ -185,7 +185,7 @@ def test_a_uri_that_cannot_be_is_refused_and_no_pin_is_repeated(
 
 
 @needs_token
-def test_the_whole_path_with_both_keys_on_a_token(line: ForkedLine, token: str) -> None:
+def test_the_whole_path_with_both_keys_on_a_token(line: CommandLine, token: str) -> None:
     pin = {
         "THINGMINT_PKI_PASSPHRASE": "env:PASS",
         "PASS": PIN,
@@ -218,7 +218,7 @@ def test_the_whole_path_with_both_keys_on_a_token(line: ForkedLine, token: str) 
 
 
 @needs_token
-def test_a_pin_is_asked_for_once_and_never_again_after_a_wrong_one(line: ForkedLine, token: str) -> None:
+def test_a_pin_is_asked_for_once_and_never_again_after_a_wrong_one(line: CommandLine, token: str) -> None:
     line.environment["SOFTHSM2_CONF"] = f"{line.workspace.parent}/softhsm2.conf"
     make = ("rootca", "--key", f"{token};object=root")
     shown, code = typed(line, *make, answers=[("PIN of token our safe (for rootca): ", "1111")])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine, ForkedLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def test_of_two_at_once_one_is_told_who_has_the_port(desk: CommandLine) -> None:
 
 
 def test_wrong_input_is_told_before_any_port_is_opened(desk: CommandLine, tmp_path: Path) -> None:
-    quick = ForkedLine(desk.workspace)
+    quick = CommandLine(desk.workspace)
     root = tmp_path / "leaf.pem"
     root.write_bytes((desk.workspace / f"devices/{IMEI}.pem").read_bytes())
     for words, text in (

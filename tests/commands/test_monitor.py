@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine, ForkedLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 from tests.commands.test_modem import modem
 from tests.monitor.logs import ARTICLE, BOOT, CONNECTED, REGISTERED, SENT, TRYING, UNRESOLVED, log
 
@@ -26,21 +26,21 @@ def test_a_device_boots_and_its_port_proves_that_it_reached_the_hub(made: Comman
     assert "listening" in done.stderr
 
 
-def test_a_file_is_shown_then_told(forked: ForkedLine, tmp_path: Path) -> None:
+def test_a_file_is_shown_then_told(bare: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "device.log"
     file.write_bytes(b"\x1b[1;31m" + GOOD)
-    done = forked.ok("monitor", "--file", str(file))
+    done = bare.ok("monitor", "--file", str(file))
     assert done.stdout.startswith(f"{BOOT}\n[00:00:01.460,540] <inf>")
     assert done.stdout.endswith("\n\nRegistered in the home network.\nConnected to the hub.\n1 event sent.\n")
     assert "\x1b" not in done.stdout
-    early = forked.ok("monitor", "--file", str(file), "--until", "connected")
+    early = bare.ok("monitor", "--file", str(file), "--until", "connected")
     assert "successfully sent" not in early.stdout
 
 
-def test_json_is_one_object(forked: ForkedLine, tmp_path: Path) -> None:
+def test_json_is_one_object(bare: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "device.log"
     file.write_text(ARTICLE)
-    done = forked("monitor", "--file", str(file), "--json")
+    done = bare("monitor", "--file", str(file), "--json")
     assert done.returncode == 4
     told = json.loads(done.stdout)
     assert told["reached"] is False
@@ -48,7 +48,7 @@ def test_json_is_one_object(forked: ForkedLine, tmp_path: Path) -> None:
     assert "nothing was concluded" in done.stderr
 
 
-def test_every_kind_of_file_is_told_without_a_traceback(forked: ForkedLine, tmp_path: Path) -> None:
+def test_every_kind_of_file_is_told_without_a_traceback(bare: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "device.log"
     for content, code, said in (
         (b"", 4, "the log is empty"),
@@ -59,7 +59,7 @@ def test_every_kind_of_file_is_told_without_a_traceback(forked: ForkedLine, tmp_
         (b"x" * 300_000 + b"\n" + GOOD, 0, ""),
     ):
         file.write_bytes(content)
-        done = forked("monitor", "--file", str(file))
+        done = bare("monitor", "--file", str(file))
         assert done.returncode == code, done.stderr
         assert said in done.stderr
 
@@ -101,7 +101,7 @@ def test_a_terminal_gets_colours_unless_it_says_no(bare: CommandLine, tmp_path: 
         assert "getaddrinfo() failed" in shown
 
 
-def test_wrong_words_are_refused(forked: ForkedLine, tmp_path: Path) -> None:
+def test_wrong_words_are_refused(bare: CommandLine, tmp_path: Path) -> None:
     for words, said in (
         ([], "nothing to read was named"),
         (["--port", "P", "--file", "F"], "cannot be used together"),
@@ -114,16 +114,16 @@ def test_wrong_words_are_refused(forked: ForkedLine, tmp_path: Path) -> None:
         (["--port", "auto"], "name the port"),
         (["--port", "spy://P"], "spy:// is refused"),
     ):
-        done = forked("monitor", *words)
+        done = bare("monitor", *words)
         assert done.returncode == 2, (words, done.stderr)
         assert said in done.stderr, (words, done.stderr)
-    assert forked("monitor", "--port", "/dev/ttyNONE").returncode == 6
-    assert "would read the log on P" in forked.ok("--dry", "monitor", "--port", "P").stderr
+    assert bare("monitor", "--port", "/dev/ttyNONE").returncode == 6
+    assert "would read the log on P" in bare.ok("--dry", "monitor", "--port", "P").stderr
 
 
-def test_a_log_as_powershell_writes_it_is_named(forked: CommandLine, tmp_path: Path) -> None:
+def test_a_log_as_powershell_writes_it_is_named(bare: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "device.log"
     path.write_bytes("*** Booting Zephyr OS build v3.2.99-ncs2 ***\r\n".encode("utf-16"))
-    done = forked("monitor", "--file", str(path))
+    done = bare("monitor", "--file", str(path))
     assert done.returncode == 2
     assert "is UTF-16" in done.stderr

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.commands.conftest import CommandLine, ForkedLine
+from tests.commands.conftest import CommandLine
 from tests.network.nameserver import Zone, serving
 
 ARTICLE = "2001:8004:11d0:4e2a::d46:4ac3"
@@ -21,59 +21,59 @@ def test_the_articles_address_both_ways(bare: CommandLine) -> None:
     assert not bare.workspace.exists()
 
 
-def test_where_nobody_knows_the_prefix_all_that_fits_is_shown_96_first(forked: ForkedLine) -> None:
-    done = forked.ok("nat64", "--address", "2001:db8::d46:4ac3")
+def test_where_nobody_knows_the_prefix_all_that_fits_is_shown_96_first(bare: CommandLine) -> None:
+    done = bare.ok("nat64", "--address", "2001:db8::d46:4ac3")
     assert done.stdout == "13.70.74.195\n"
     assert "/96 is the one length that fits" in done.stderr
-    several = forked.ok("nat64", "--address", "2001:db8:c000:221::")
+    several = bare.ok("nat64", "--address", "2001:db8:c000:221::")
     assert several.stdout.splitlines() == ["192.0.2.33", "2.33.0.0", "33.0.0.0"]
     assert "lengths that fit: /32, /48, /56" in several.stderr
-    told = forked.ok("nat64", "--address", "2001:db8:c000:221::", "--prefix", "2001:db8::/32")
+    told = bare.ok("nat64", "--address", "2001:db8:c000:221::", "--prefix", "2001:db8::/32")
     assert told.stdout == "192.0.2.33\n"
 
 
-def test_json_has_prefix_and_source(forked: ForkedLine) -> None:
-    read = json.loads(forked.ok("nat64", "--address", ARTICLE, "--json").stdout)
+def test_json_has_prefix_and_source(bare: CommandLine) -> None:
+    read = json.loads(bare.ok("nat64", "--address", ARTICLE, "--json").stdout)
     assert read["readings"] == [
         {"ipv4": "13.70.74.195", "prefix": "2001:8004:11d0:4e2a::/96", "knownFrom": "the profile telstra-iot"}
     ]
-    made = json.loads(forked.ok("nat64", "--ipv4", "13.70.74.195", "--network", "generic", "--json").stdout)
+    made = json.loads(bare.ok("nat64", "--ipv4", "13.70.74.195", "--network", "generic", "--json").stdout)
     assert made["addresses"] == [{"address": "64:ff9b::d46:4ac3", "prefix": "64:ff9b::/96"}]
 
 
-def test_discovery_and_what_it_is_good_for(forked: ForkedLine) -> None:
+def test_discovery_and_what_it_is_good_for(bare: CommandLine) -> None:
     with serving(Zone(aaaa=TELSTRA)) as resolver:
         asked = ("--discover", "--resolver", str(resolver))
-        alone = forked.ok("nat64", *asked)
+        alone = bare.ok("nat64", *asked)
         assert alone.stdout == "2001:8004:11d0:4e2a::/96\n"
         assert alone.stderr.splitlines() == [
             f"target: resolver {resolver}", "found: 2001:8004:11d0:4e2a::/96 (the profile telstra-iot)"
         ]  # fmt: skip
-        assert json.loads(forked.ok("nat64", *asked, "--json").stdout) == {"prefixes": ["2001:8004:11d0:4e2a::/96"]}
-        assert forked.ok("nat64", *asked, "--ipv4", "13.70.74.195").stdout == f"{ARTICLE}\n"
-        assert "known from discovery" in forked.ok("nat64", *asked, "--address", ARTICLE).stderr
-        outside = forked.ok("nat64", *asked, "--address", "64:ff9b::d46:4ac3")
+        assert json.loads(bare.ok("nat64", *asked, "--json").stdout) == {"prefixes": ["2001:8004:11d0:4e2a::/96"]}
+        assert bare.ok("nat64", *asked, "--ipv4", "13.70.74.195").stdout == f"{ARTICLE}\n"
+        assert "known from discovery" in bare.ok("nat64", *asked, "--address", ARTICLE).stderr
+        outside = bare.ok("nat64", *asked, "--address", "64:ff9b::d46:4ac3")
         assert "warning: 64:ff9b::d46:4ac3 is behind none of the prefixes discovered here" in outside.stderr
 
 
-def test_what_is_found_wins_over_a_profile_with_a_warning(forked: ForkedLine) -> None:
+def test_what_is_found_wins_over_a_profile_with_a_warning(bare: CommandLine) -> None:
     with serving(Zone(aaaa=TELSTRA)) as resolver:
         words = ("nat64", "--discover", "--resolver", str(resolver), "--ipv4", "13.70.74.195")
-        as_expected = forked.ok(*words, "--network", "telstra-iot")
+        as_expected = bare.ok(*words, "--network", "telstra-iot")
         assert "warning" not in as_expected.stderr
-        other = forked.ok(*words, "--network", "generic")
+        other = bare.ok(*words, "--network", "generic")
     assert other.stdout == as_expected.stdout == f"{ARTICLE}\n"
     assert "warning: the profile generic expects the NAT64 prefix 64:ff9b::/96; what was found is used." in other.stderr
 
 
-def test_a_network_without_nat64_is_exit_code_4_and_dry_asks_nobody(forked: ForkedLine) -> None:
+def test_a_network_without_nat64_is_exit_code_4_and_dry_asks_nobody(bare: CommandLine) -> None:
     zone = Zone()
     with serving(zone) as resolver:
         words = ("nat64", "--discover", "--resolver", str(resolver))
-        dry = forked.ok("--dry", *words)
+        dry = bare.ok("--dry", *words)
         assert dry.stderr == f"would ask {resolver} for the IPv6 addresses of ipv4only.arpa\n"
         assert not zone.asked
-        done = forked(*words)
+        done = bare(*words)
     assert (done.returncode, done.stdout) == (4, "")
     assert "it does no DNS64" in done.stderr
 
@@ -87,8 +87,8 @@ def test_a_network_without_nat64_is_exit_code_4_and_dry_asks_nobody(forked: Fork
         (("--address", ARTICLE, "--network", "generic"), "behind none of the prefixes expected: 64:ff9b::/96"),
     ],
 )
-def test_what_is_doubtful_is_done_with_a_warning(forked: ForkedLine, words: tuple[str, ...], said: str) -> None:
-    done = forked.ok("nat64", *words)
+def test_what_is_doubtful_is_done_with_a_warning(bare: CommandLine, words: tuple[str, ...], said: str) -> None:
+    done = bare.ok("nat64", *words)
     assert "warning: " in done.stderr
     assert said in done.stderr
     assert done.stdout
@@ -113,7 +113,7 @@ def test_what_is_doubtful_is_done_with_a_warning(forked: ForkedLine, words: tupl
         (("--discover", "--resolver", "dns.example"), 2, "its number, not its name"),
     ],
 )
-def test_wrong_input_is_one_clear_error(forked: ForkedLine, words: tuple[str, ...], code: int, said: str) -> None:
-    done = forked("nat64", *words)
+def test_wrong_input_is_one_clear_error(bare: CommandLine, words: tuple[str, ...], code: int, said: str) -> None:
+    done = bare("nat64", *words)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import IMEI, CommandLine
+from tests.commands.conftest import IMEI, OwnProcess
 from thingmint.pki import inspect
 
 ODD = """it's "quoted" $HOME `id` \\b %d #1 a=b;c&d ünïcödé 日本 """ + "long " * 26
@@ -14,7 +14,7 @@ ODD = """it's "quoted" $HOME `id` \\b %d #1 a=b;c&d ünïcödé 日本 """ + "lo
 
 @pytest.mark.skipif("os.name == 'nt'", reason="Windows forbids most of these characters, and its paths end at 260")
 def test_the_whole_line_works_on_an_odd_path_and_its_echo_can_be_replayed(tmp_path: Path) -> None:
-    line = CommandLine(tmp_path / ODD / "ws")
+    line = OwnProcess(tmp_path / ODD / "ws")
     assert len(ODD) > 180
     try:
         done = line.ok("-e", "rootca", "subca", "verify", "device", "--imei", IMEI, "connect", "--imei", IMEI)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pexpect
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine, OwnProcess
 from tests.pki.test_authority import fingerprint
 
 
@@ -74,7 +74,7 @@ def test_the_other_tasks_start_by_themselves(made: CommandLine, tmp_path: Path) 
     """Each in a process of its own, where it imports what it needs; what they do is told elsewhere."""
     bundle, one = str(tmp_path / "team.bundle"), ("--imei", "one")
     secret = {"THINGMINT_PKI_PASSPHRASE": "env:SECRET", "SECRET": "correct horse battery"}
-    other = CommandLine(tmp_path / "other")
+    other = OwnProcess(tmp_path / "other")
     for line, words in (
         (made, ("device", *one, "device-revoke", *one, "--yes")),
         (made, ("device", *one, "--renew")),

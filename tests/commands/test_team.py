@@ -11,19 +11,19 @@ import pexpect
 import pytest
 
 from tests import paper
-from tests.commands.conftest import INVOKE, ROOT, ForkedLine
+from tests.commands.conftest import INVOKE, ROOT, CommandLine
 from tests.pki.test_authority import fingerprint
 from thingmint.pki import inspect
 
 PASSPHRASE = "correct horse battery"
 SEALED = {"THINGMINT_PKI_PASSPHRASE": "env:SECRET", "SECRET": PASSPHRASE}
-Team = dict[str, ForkedLine]
+Team = dict[str, CommandLine]
 
 
 @pytest.fixture(scope="module")
 def owned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with an authority and a device."""
-    line = ForkedLine(tmp_path_factory.mktemp("owned") / "ws")
+    line = CommandLine(tmp_path_factory.mktemp("owned") / "ws")
     line.ok("rootca", "subca", "device", "--imei", "one", "--no-register")
     return line.workspace
 
@@ -31,7 +31,7 @@ def owned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def team(tmp_path: Path, owned: Path) -> Iterator[Team]:
     """An owner with an authority and a device, and a colleague and a factory that have nothing."""
-    lines = {name: ForkedLine(tmp_path / name) for name in ("owner", "colleague", "factory")}
+    lines = {name: CommandLine(tmp_path / name) for name in ("owner", "colleague", "factory")}
     shutil.copytree(owned, lines["owner"].workspace)
     yield lines
     for line in lines.values():
@@ -44,7 +44,7 @@ def key_and_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def thumbprints(line: ForkedLine, *names: str) -> list[str]:
+def thumbprints(line: CommandLine, *names: str) -> list[str]:
     return [inspect.read_certificate(line.workspace / f"ca/{name}/{name}.pem").thumbprint for name in names]
 
 
@@ -161,7 +161,7 @@ def test_a_mistyped_passphrase_is_asked_for_again_at_most_twice(team: Team, tmp_
     bundle = str(tmp_path / "team.bundle")
     team["owner"].ok("ca-export", "--to", bundle, **SEALED)
     for typed, code in ((["wrong", "wrong again", PASSPHRASE], 0), (["wrong"] * 3, 2)):
-        colleague = ForkedLine(tmp_path / f"ends-with-{code}")
+        colleague = CommandLine(tmp_path / f"ends-with-{code}")
         child = pexpect.spawn(str(INVOKE), ["ca-import", "--from", bundle], cwd=str(ROOT), encoding="utf-8", timeout=30,
                               env=colleague.environment)  # fmt: skip
         for text in typed:

@@ -8,20 +8,20 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.commands.conftest import IMEI, INVOKE, ROOT, ForkedLine
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedLine]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """After the user's own line; its lab runs until the module ends."""
-    line = ForkedLine(tmp_path_factory.mktemp("made") / "ws")
+    line = CommandLine(tmp_path_factory.mktemp("made") / "ws")
     line.ok("rootca", "subca", "verify", "device", "--imei", IMEI)
     yield line
     line.end()
 
 
-def test_a_colleagues_certificate_is_not_overwritten(made: ForkedLine, tmp_path: Path) -> None:
-    other = ForkedLine(tmp_path / "colleague")
+def test_a_colleagues_certificate_is_not_overwritten(made: CommandLine, tmp_path: Path) -> None:
+    other = CommandLine(tmp_path / "colleague")
     other.ok("rootca", "subca")
     mine = made.workspace / "ca"
     hidden = made.workspace / "hidden"
@@ -42,7 +42,7 @@ def test_a_colleagues_certificate_is_not_overwritten(made: ForkedLine, tmp_path:
     made.ok("connect", "--imei", IMEI)
 
 
-def test_deleting_asks_says_what_stays_and_can_be_undone(made: ForkedLine) -> None:
+def test_deleting_asks_says_what_stays_and_can_be_undone(made: CommandLine) -> None:
     refused = made("device-delete", "--imei", IMEI)
     assert refused.returncode == 2
     assert "nothing was changed" in refused.stderr
@@ -58,7 +58,7 @@ def test_deleting_asks_says_what_stays_and_can_be_undone(made: ForkedLine) -> No
     made.ok("verify", "connect", "--imei", IMEI)
 
 
-def test_renewed_revoked_and_let_in_again(made: ForkedLine) -> None:
+def test_renewed_revoked_and_let_in_again(made: CommandLine) -> None:
     one = ("--imei", "490154203237518")
     made.ok("device", *one, "--days", "20")
     soon = made("expiring")
@@ -79,7 +79,7 @@ def test_renewed_revoked_and_let_in_again(made: ForkedLine) -> None:
     made.ok("device-delete", *one, "--yes", "device", *one, "connect", *one)
 
 
-def test_a_production_hub_wants_its_name_typed(made: ForkedLine) -> None:
+def test_a_production_hub_wants_its_name_typed(made: CommandLine) -> None:
     child = pexpect.spawn(
         str(INVOKE), ["device-delete", "--imei", "other", "--yes"], cwd=str(ROOT), encoding="utf-8", timeout=30,
         env={**made.environment, "THINGMINT_AZURE_PRODUCTION": "true"},
@@ -99,12 +99,12 @@ def test_a_production_hub_wants_its_name_typed(made: ForkedLine) -> None:
         assert child.exitstatus == code
 
 
-def test_the_check_says_who_mends_what(forked: ForkedLine) -> None:
-    forked.ok("rootca")
-    root = forked.workspace / "ca/rootca"
+def test_the_check_says_who_mends_what(bare: CommandLine) -> None:
+    bare.ok("rootca")
+    root = bare.workspace / "ca/rootca"
     (root / "db/serial.txt").unlink()
     (root / "rootca.key").chmod(0o644)
-    broken = forked("ca-check")
+    broken = bare("ca-check")
     assert broken.returncode == 4
     rows = [line.split("\t") for line in broken.stdout.splitlines()]
     assert rows[0] == ["where", "what", "mended by", "cure"]
@@ -114,4 +114,4 @@ def test_the_check_says_who_mends_what(forked: ForkedLine) -> None:
     }
     assert "mends 1 by itself, 1 need you" in broken.stderr
     (root / "rootca.key").chmod(0o600)
-    forked.ok("crl", "--ca", "rootca", "ca-check")
+    bare.ok("crl", "--ca", "rootca", "ca-check")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import IMEI, ROOT, ForkedLine
+from tests.commands.conftest import IMEI, ROOT, CommandLine
 
 
 @pytest.mark.parametrize(
@@ -35,66 +35,66 @@ from tests.commands.conftest import IMEI, ROOT, ForkedLine
         (("no-such-task",), 1, "no-such-task"),
     ],
 )
-def test_wrong_input_is_one_clear_error(forked: ForkedLine, words: tuple[str, ...], code: int, said: str) -> None:
-    done = forked(*words)
+def test_wrong_input_is_one_clear_error(bare: CommandLine, words: tuple[str, ...], code: int, said: str) -> None:
+    done = bare(*words)
     assert done.returncode == code
     assert said in done.stderr
-    assert not (forked.workspace / "lab").exists()
+    assert not (bare.workspace / "lab").exists()
 
 
-def test_wrong_settings_touch_nothing(forked: ForkedLine) -> None:
-    assert forked("rootca", THINGMINT_PKI_KEYS="x").returncode == 2
-    assert forked("rootca", THINGMINT_CONFIG="/nonexistent.yaml").returncode == 2
-    missing = forked("rootca", THINGMINT_PKI_OPENSSL="no-such-openssl")
+def test_wrong_settings_touch_nothing(bare: CommandLine) -> None:
+    assert bare("rootca", THINGMINT_PKI_KEYS="x").returncode == 2
+    assert bare("rootca", THINGMINT_CONFIG="/nonexistent.yaml").returncode == 2
+    missing = bare("rootca", THINGMINT_PKI_OPENSSL="no-such-openssl")
     assert missing.returncode == 3
     assert "brew install openssl@3" in missing.stderr
-    assert not forked.workspace.exists()
+    assert not bare.workspace.exists()
 
 
-def test_old_and_foreign_openssl_are_refused_by_name(forked: ForkedLine, tmp_path: Path) -> None:
+def test_old_and_foreign_openssl_are_refused_by_name(bare: CommandLine, tmp_path: Path) -> None:
     for version, said in (("LibreSSL 3.3.6", "LibreSSL 3.3.6"), ("OpenSSL 1.1.1w  11 Sep 2023", "OpenSSL 1.1")):
         fake = tmp_path / "openssl"
         fake.write_text(f"#!/bin/sh\necho '{version}'\n")
         fake.chmod(0o755)
-        done = forked("rootca", THINGMINT_PKI_OPENSSL=str(fake))
+        done = bare("rootca", THINGMINT_PKI_OPENSSL=str(fake))
         assert done.returncode == 3
         assert said in done.stderr
 
 
-def test_on_azure_the_target_is_named_first_and_a_missing_sign_in_is_explained(forked: ForkedLine) -> None:
+def test_on_azure_the_target_is_named_first_and_a_missing_sign_in_is_explained(bare: CommandLine) -> None:
     azure = {
         "THINGMINT_CONFIG": str(ROOT / "config/azure.yaml"),
         "THINGMINT_AZURE_SUBSCRIPTION_ID": "12345678-89ab-cdef-0123-456789abcdef",
         "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential",  # and no other: some of them ask the network
     }
     named = "target: Azure · 12345678-89ab-cdef-0123-456789abcdef · iot-hub001-0x1234-dev"
-    forked.ok("rootca", "subca", **azure)
+    bare.ok("rootca", "subca", **azure)
     for words in (("verify",), ("devices",), ("device", "--imei", IMEI)):
-        done = forked(*words, **azure)
+        done = bare(*words, **azure)
         assert done.returncode == 5
         assert done.stderr.splitlines()[0] == named
         assert "az login" in done.stderr
-    assert not (forked.workspace / "lab").exists()
-    assert not list((forked.workspace / "devices").iterdir())
+    assert not (bare.workspace / "lab").exists()
+    assert not list((bare.workspace / "devices").iterdir())
 
 
-def test_a_connection_string_is_used_and_never_shown(forked: ForkedLine) -> None:
+def test_a_connection_string_is_used_and_never_shown(bare: CommandLine) -> None:
     azure = {
         "THINGMINT_CONFIG": str(ROOT / "config/azure.yaml"),
         "THINGMINT_AZURE_SUBSCRIPTION_ID": "12345678-89ab-cdef-0123-456789abcdef",
         "THINGMINT_AZURE_AUTH": "connection-string",
     }
-    assert "IOTHUB_CONNECTION_STRING is not set" in forked("devices", **azure).stderr
+    assert "IOTHUB_CONNECTION_STRING is not set" in bare("devices", **azure).stderr
     foreign = "HostName=other.azure-devices.net;SharedAccessKeyName=p;SharedAccessKey=dGhlIGtleSBpdHNlbGY="
-    done = forked("devices", **azure, IOTHUB_CONNECTION_STRING=foreign)
+    done = bare("devices", **azure, IOTHUB_CONNECTION_STRING=foreign)
     assert done.returncode == 2
     assert "other.azure-devices.net" in done.stderr
     assert "dGhlIGtleSBpdHNlbGY" not in done.stdout + done.stderr
 
 
-def test_without_the_lab_and_without_autostart_the_cure_is_named(forked: ForkedLine) -> None:
-    forked.ok("rootca", "subca")
-    done = forked("verify", THINGMINT_LAB_AUTOSTART="false")
+def test_without_the_lab_and_without_autostart_the_cure_is_named(bare: CommandLine) -> None:
+    bare.ok("rootca", "subca")
+    done = bare("verify", THINGMINT_LAB_AUTOSTART="false")
     assert done.returncode == 2
     assert "invoke lab-up" in done.stderr
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clients import Lab, connect_clients
+from tests.lab.provisioning import Service
 from tests.paper import Paper, make
 from thingmint import config
 from thingmint.console import Console
@@ -51,3 +52,11 @@ def device_files(trusted: Paper, tmp_path: Path, lab: Lab) -> tuple[str, tuple[P
     device_id = f"thing-{tmp_path.name}"
     lab.register(device_id)
     return device_id, trusted.issue(device_id).save(tmp_path, "device")
+
+
+@pytest.fixture
+def provisioning(lab: Lab) -> Iterator[Service]:
+    """The provisioning service, empty before and after."""
+    service = Service(lab)
+    yield service
+    service.empty()

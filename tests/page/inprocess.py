@@ -10,8 +10,8 @@ from thingmint import files
 from thingmint.lab.cloud import tls
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
-from thingmint.lab.cloud.server import _Web
 from thingmint.lab.cloud.store.store import Store
+from thingmint.lab.cloud.web import Web
 from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabSecrets, Role
 
@@ -28,11 +28,11 @@ def hub_in(folder: Path) -> Iterator[Hub]:
 
 
 @contextlib.asynccontextmanager
-async def serving(hub: Hub, listener: socket.socket) -> AsyncIterator[_Web]:
+async def serving(hub: Hub, listener: socket.socket) -> AsyncIterator[Web]:
     """At its end each connection is cut, as when a process is killed."""
     port = int(listener.getsockname()[1])
-    web = _Web(make_page(hub, port), None, most=64)
-    task = asyncio.create_task(web.serve(sockets=[listener]))
+    web = Web(hub, make_page(hub, port))
+    tasks = [asyncio.create_task(web.serve(sockets=[])), asyncio.create_task(web.admit_plain(listener, most=64))]
     while not web.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     try:
@@ -41,4 +41,6 @@ async def serving(hub: Hub, listener: socket.socket) -> AsyncIterator[_Web]:
         for connection in list(web.server_state.connections):
             connection.transport.abort()
         web.should_exit = web.force_exit = True
-        await task
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        listener.close()

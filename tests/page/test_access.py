@@ -74,6 +74,11 @@ def test_nothing_can_be_changed(lab: Lab, method: str) -> None:
         assert (status, answer["allow"]) == (405, "GET, HEAD")
 
 
+def test_there_is_no_websocket(lab: Lab) -> None:
+    upgrade = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\nSec-WebSocket-Version: 13"
+    assert " 403 " in raw(lab, f"GET /live HTTP/1.1\nHost: localhost:{lab.running.page_port}\n{upgrade}")
+
+
 def test_neither_the_services_nor_the_labs_own_endpoints_are_here(lab: Lab) -> None:
     secrets = state.read_secrets(LabFolder(lab.running.folder))
     assert secrets

@@ -12,6 +12,8 @@ from thingmint.target import Target
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenCredential, TokenRequestOptions
 
+    Credential = TokenCredential  # for those who hand it on and must not know the SDK
+
 MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 REGISTRY_SCOPE = "https://iothubs.azure.net/.default"
 """The audiences of Azure Resource Manager and of every hub's device registry."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from thingmint.errors import HubError, ThingmintError
 from thingmint.hub.evidence import Answer, Fault, answer_of, causes, class_names, fault_of, scrub
+from thingmint.hub.obstacles import obstacle_of
 from thingmint.target import Target
 
 Service = Literal["management", "registry"]
@@ -119,6 +120,8 @@ def _refused(answer: Answer, target: Target | None, doing: str, service: Service
 def _judge(answer: Answer, target: Target | None, service: Service) -> tuple[str, list[str], type[HubError]]:
     where = _where(target, service)
     lab = target is not None and target.local
+    if target is not None and (obstacle := obstacle_of(answer, target)):
+        return obstacle.why, list(obstacle.things_to_try), HubError
     match answer.status:
         case 400 if "400053" in f"{answer.code} {answer.message}":
             return (
@@ -222,9 +225,6 @@ def _not_found(
     if answer.code in {"SubscriptionNotFound", "InvalidSubscriptionId"} and target is not None:
         things = ["your subscriptions: az account list --output table", settings]
         return f"the subscription {target.subscription_id} is not known, or not to you.", things, HubError
-    if answer.code == "ResourceGroupNotFound" and target is not None:
-        things = ["your resource groups: az group list --output table", settings]
-        return f"there is no resource group {target.resource_group!r} in the subscription.", things, HubError
     if is_missing_hub(answer.code, answer.message) and target is not None:
         things = [f"your hubs: az iot hub list --resource-group {target.resource_group} --output table", settings]
         return f"there is no hub {target.hub!r} in resource group {target.resource_group!r}.", things, HubError

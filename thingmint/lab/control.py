@@ -1,6 +1,7 @@
 """The lab from outside: start, find, stop it, and read back what its hub heard."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 import json
 import os
@@ -106,10 +107,13 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
-def start(session: Session) -> RunningLab:
-    """The lab of this workspace, started if need be. Returns once it answers."""
+def start(session: Session, *, empty: bool = False) -> RunningLab:
+    """The lab of this workspace, started if need be. Returns once it answers.
+
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use.
+    """
     lab = LabFolder(session.workspace.lab)
-    wanted = Role.of(session.settings)
+    wanted = _role(session, lab, empty=empty)
     lab.make(session.shell)
 
     def on_wait() -> None:
@@ -145,18 +149,31 @@ def stop(session: Session) -> bool:
     return True
 
 
-def serve(session: Session, ready: Callable[[RunningLab], None]) -> None:
+def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
+    role = _role(session, lab, empty=empty)
     lab.make(session.shell)
     run(
         lab,
-        Role.of(session.settings),
+        role,
         ready=lambda record: ready(_running(lab, record)),
         tell=session.console.say,
     )
+
+
+def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
+    if empty and lab.database.exists():
+        raise InputError(
+            f"the lab in {lab.path} is in use: only a new one can be empty.",
+            things_to_try=[
+                "use a workspace of its own for it: THINGMINT_WORKSPACE=FOLDER",
+                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
+            ],
+        )
+    return dataclasses.replace(Role.of(session.settings), empty=empty)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:

@@ -71,6 +71,11 @@ class LabFolder:
         return self.path / "modems"
 
     @property
+    def azure_config(self) -> Path:
+        """What `az` keeps while a shell is set up for the lab: sign-ins, its choices, its log."""
+        return self.path / "azure"
+
+    @property
     def start_lock(self) -> Path:
         """Held while a lab is started: two starts make one lab."""
         return self.path / ".start.lock"
@@ -107,6 +112,8 @@ class Role:
     hub: str
     provisioning_service: str
     idle_seconds: float
+    empty: bool = False  # nothing stands yet: it has to be made first
+    throttle: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Role":
@@ -120,6 +127,7 @@ class Role:
             azure.hub,
             azure.provisioning_service,
             settings.lab.idle_minutes * 60.0,
+            throttle=settings.lab.throttle,
         )
 
     @property

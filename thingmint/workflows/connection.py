@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROOF_SECONDS = {"azure": 120.0, "lab": 15.0}
 
 
-def connect(session: Session, *, imei: str | None) -> str:
+def connect(session: Session, *, imei: str | None, websockets: bool = False) -> str:
     """Send one telemetry message as the device; returns its body. Raises CheckError unless the hub heard it."""
     chosen = DeviceId.parse(imei)
     if targets.dry(session, f"connect as {chosen}, send telemetry and read the registry"):
@@ -39,7 +39,7 @@ def connect(session: Session, *, imei: str | None) -> str:
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
 
     def speak() -> str:
-        _send(session, hub, chosen, shown, body)
+        _send(session, hub, chosen, shown, body, websockets=websockets)
         return body
 
     session.console.result(heard(session, hub, chosen, speak))
@@ -75,12 +75,15 @@ def _require_key_here(own: DeviceFiles, chosen: DeviceId) -> None:
         )
 
 
-def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str) -> None:
+def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str, *, websockets: bool) -> None:
     from thingmint import device
 
     own = DeviceFiles.of(session.workspace, chosen)
-    session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:8883 with {shown.name}")
-    device.send_telemetry(hub.target, chosen.text, certificate_chain=shown, key=own.key, body=body)
+    port = "443 (websockets)" if websockets else "8883"
+    session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:{port} with {shown.name}")
+    device.send_telemetry(
+        hub.target, chosen.text, certificate_chain=shown, key=own.key, body=body, websockets=websockets
+    )
 
 
 def _last_heard(hub: "Hub", chosen: DeviceId) -> int:

@@ -1,31 +1,42 @@
-"""lab-up, lab-down and lab: the local hub, behind or in front."""
+"""lab-up, lab-down and lab: the local hub, behind or in front; lab-env: a shell in which other clients find it."""
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
+from thingmint import files
 from thingmint.errors import InputError
+from thingmint.lab.state import LabFolder, Role
 from thingmint.session import Session
+from thingmint.workflows import targets
 
 if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
 
 
+_NEXT_EMPTY = "invoke hub-create"
+_USE = {
+    "sh": 'eval "$(invoke lab-env)"',
+    "powershell": "invoke lab-env --shell powershell | Out-String | Invoke-Expression",
+    "cmd": "invoke lab-env --shell cmd > lab-env.cmd, then: call lab-env.cmd",
+}
 _NEXT = "invoke rootca subca verify device --imei ID; invoke lab-down stops the lab"
 
 
-def up(session: Session) -> None:
-    """Start it, or say that it runs."""
+def up(session: Session, *, empty: bool = False) -> None:
+    """Start it, or say that it runs. `empty`: with nothing made yet."""
     _announce(session)
     if session.dry:
-        session.console.say("would start the lab")
+        session.console.say("would start the lab" + (", with nothing in its account yet" if empty else ""))
         return
     from thingmint.lab import control
 
     session.workspace.prepare()
     running = control.running(session)
-    lab = control.start(session)  # also of a running one: it may play another hub
+    lab = control.start(session, empty=empty)  # also of a running one: it may play another hub
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
     _tell(session, lab)
-    session.console.next_step(_NEXT)
+    session.console.next_step(_NEXT_EMPTY if empty else _NEXT)
 
 
 def down(session: Session) -> None:
@@ -35,7 +46,6 @@ def down(session: Session) -> None:
         session.console.say("would stop the lab")
         return
     from thingmint.lab import control
-    from thingmint.lab.state import LabFolder
 
     used = LabFolder(session.workspace.lab).database.exists()
     stopped = control.stop(session)
@@ -44,7 +54,7 @@ def down(session: Session) -> None:
         session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
 
 
-def run(session: Session) -> None:
+def run(session: Session, *, empty: bool) -> None:
     """In the foreground: its log on stderr, until Ctrl-C, `lab-down`, or idleness."""
     _announce(session)
     if session.dry:
@@ -58,9 +68,68 @@ def run(session: Session) -> None:
 
     def ready(lab: "RunningLab") -> None:
         _tell(session, lab)
-        session.console.say(f"next, in another terminal: {_NEXT}")
+        session.console.say(f"next, in another terminal: {_NEXT_EMPTY if empty else _NEXT}")
 
-    control.serve(session, ready)
+    control.serve(session, ready, empty=empty)
+
+
+def env(session: Session, *, shell: str | None, undo: bool) -> None:
+    """The lines that set a shell up for the lab, or put it back, on stdout; all else on stderr."""
+    from thingmint.lab import environment
+
+    named = shell or ("powershell" if os.name == "nt" else "sh")
+    dialect = environment.DIALECTS.get(named)
+    if dialect is None:
+        raise InputError(f"--shell {named!r} is no shell that is known here.", things_to_try=environment.DIALECTS)
+    if undo:
+        _put_back(session, named)
+        return
+    if session.settings.target != "lab":
+        raise InputError(
+            "the configuration's target is azure: there is no lab that a shell could be set up for.",
+            things_to_try=["unset THINGMINT_CONFIG and THINGMINT_TARGET, then run this again"],
+        )
+    _announce(session)
+    if session.dry:
+        session.console.say(f"would start the lab and print the lines that set {named} up for it")
+        return
+    lab = targets.open_lab(session)
+    folder, role = LabFolder(lab.folder), Role.of(session.settings)
+    files.make_private_directory(folder.azure_config)
+    wanted = environment.variables(folder, role, lab.proxy_port, os.environ)
+    _print(session, named, environment.set_up(dialect, wanted, os.environ))
+    removed = environment.foreign(os.environ, wanted)
+    if removed:
+        session.console.say(f"removed from this shell, and kept nowhere: {', '.join(removed)}")
+    session.console.say("from this shell, Azure's clients reach the lab alone, until --undo or its end")
+    session.console.next_step(f"az login --service-principal --username any --password any --tenant {role.tenant_id}")
+
+
+def _put_back(session: Session, named: str) -> None:
+    from thingmint.lab import environment
+
+    if environment.MARK not in os.environ:
+        session.console.say("unchanged: this shell is not set up for the lab")
+        return
+    # Any lab's: its names are what counts here.
+    names = environment.variables(LabFolder(session.workspace.lab), Role.of(session.settings), 0, os.environ)
+    _print(session, named, environment.undo(environment.DIALECTS[named], names, os.environ))
+    session.console.say("this shell is as it was before, but for credentials (AZURE_…, ARM_…): set yours again")
+
+
+def _print(session: Session, named: str, lines: list[str]) -> None:
+    text = "\n".join(lines)
+    encoding = (sys.stdout and sys.stdout.encoding) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{text[error.start : error.end]!r} of a folder's name cannot be written in this shell's encoding, {encoding}.",
+            things_to_try=["PYTHONUTF8=1", "name another workspace in THINGMINT_WORKSPACE"],
+        ) from None
+    session.console.result(text)
+    if sys.stdout and sys.stdout.isatty():
+        session.console.say(f"nothing is set yet; in {named}: {_USE[named]}")
 
 
 def _announce(session: Session) -> None:

@@ -10,6 +10,7 @@ from thingmint.target import Target
 
 if TYPE_CHECKING:
     from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.credentials import Credential
     from thingmint.hub.identity import Registry
     from thingmint.lab.control import RunningLab
 
@@ -50,14 +51,21 @@ def open_hub(session: Session) -> Hub:
     Raises HubError where the sign-in fails, InputError where the lab is down and may not be started.
     """
     from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.registry import open_registry
+
+    target, credential, lab = sign_in(session)
+    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
+
+
+def sign_in(session: Session) -> "tuple[Target, Credential, RunningLab | None]":
+    """As `open_hub` does, without asking whether there is a hub."""
     from thingmint.hub.credentials import open_credential, signed_in_as
     from thingmint.hub.identity import read_connection_string
-    from thingmint.hub.registry import open_registry
 
     lab = None
     if session.settings.target == "lab":
         announce(session)
-        lab = _lab(session)
+        lab = open_lab(session)
         target = lab.target(session.settings)
         credential = open_credential(target)
     else:
@@ -73,11 +81,18 @@ def open_hub(session: Session) -> Hub:
             announce(session)  # also where nobody is signed in, the target is named first
             raise
         announce(session, signed_in_as=name)
-    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
+    return target, credential, lab
 
 
 def azure_target(session: Session) -> Target:
-    """Azure's public endpoints for the configured hub."""
+    """Azure's public endpoints for the configured hub. Raises InputError in a shell whose proxy is the lab's."""
+    from thingmint.lab import environment
+
+    if environment.MARK in os.environ:
+        raise InputError(
+            f"this shell is set up for the lab in {os.environ[environment.MARK]}: nothing in it reaches Azure.",
+            things_to_try=['put it back: eval "$(invoke lab-env --undo)"', "use another terminal"],
+        )
     azure = session.settings.azure
     connection_string = None
     if azure.auth == "connection-string":
@@ -105,7 +120,8 @@ def azure_target(session: Session) -> Target:
     )
 
 
-def _lab(session: Session) -> "RunningLab":
+def open_lab(session: Session) -> "RunningLab":
+    """The workspace's lab, started where it may be. Raises InputError where it may not."""
     from thingmint.lab import control
 
     if control.running(session) is None:

@@ -4,29 +4,33 @@ import hmac
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from thingmint.lab.cloud.arm import certificates, gate, hubs
+from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.mqtt import websocket
+from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
+from thingmint.lab.cloud.provisioning import routes as enrollments
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.tls import hosts
-from thingmint.lab.cloud.wire import Refusal, not_done
+from thingmint.lab.cloud.wire import Refusal, log_refusal, not_done
 
 LARGEST_BODY = 1_000_000
+_ARM = (subscriptions, groups, hubs, certificates, provisioning, resources)
 
 
-def make_app(hub: Hub, signer: Signer) -> ASGIApp:
+def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
     async def fallback(request: Request) -> Response:
         raise not_done(request)
 
     async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this class alone
-        _log(hub, request, error)
+        log_refusal(hub, request, error)
         return error.response()
 
     async def wrong_method(request: Request, _error: Exception) -> Response:
@@ -36,8 +40,11 @@ def make_app(hub: Hub, signer: Signer) -> ASGIApp:
         routes=[
             *_lab_routes(hub),
             *registry.routes(hub, signer),
-            gate.route(hub, signer, [*hubs.operations(hub), *certificates.operations(hub)]),
+            *enrollments.routes(hub, signer),
+            *gate.routes(hub, signer, [one for part in _ARM for one in part.operations(hub)]),
+            subscriptions.metadata_route(),
             *login.routes(hub, signer),
+            *websocket.routes(hub, endpoint),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],
         exception_handlers={Refusal: refuse, HTTPException: wrong_method},
@@ -106,21 +113,21 @@ class _Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._hub.touch()
-        if scope["type"] != "http":
-            return
-        request = Request(scope)
+        request = HTTPConnection(scope)  # of HTTP or a websocket
         refusal = self._refusal(request)
         if refusal:
-            _log(self._hub, request, refusal)
+            log_refusal(self._hub, request, refusal)
             await refusal.response()(scope, receive, send)
             return
-        await self._application(scope, _bounded(receive), send)
+        await self._application(scope, _bounded(receive) if scope["type"] == "http" else receive, send)
 
-    def _refusal(self, request: Request) -> Refusal | None:
+    def _refusal(self, request: HTTPConnection) -> Refusal | None:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if host.casefold() not in self._hosts:
             return Refusal(421, {"error": "misdirected request"}, f"the Host header {host!r} names no host of the lab")
-        if origin is not None and origin.casefold() not in self._origins:
+        # Devices' websocket libraries name the host itself as the origin, with the port or without.
+        own = f"https://{host}".casefold().removesuffix(":443")
+        if origin is not None and origin.casefold().removesuffix(":443") not in self._origins | {own}:
             return Refusal(403, {"error": "foreign origin"}, f"the request comes from a web page of {origin!r}")
         return None
 
@@ -138,11 +145,3 @@ def _bounded(receive: Receive) -> Receive:
         return message
 
     return limited
-
-
-def _log(hub: Hub, request: Request, refusal: Refusal) -> None:
-    """Who, what, why. Never the query or the headers: they may hold secrets."""
-    client = f"{request.client.host}:{request.client.port}" if request.client else "?"
-    agent = request.headers.get("user-agent", "no user agent")[:60]
-    asked = f"{request.method} {request.scope['path'][:200]} → {refusal.status}"
-    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https")

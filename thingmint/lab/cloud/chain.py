@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+SMALLEST_RSA = 2048  # what OpenSSL wants of a chain at its usual security level
 _PEM_MARK = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -62,13 +64,16 @@ def common_name(name: x509.Name) -> str:
 
 
 def require_ca(certificate: x509.Certificate, now: dt.datetime) -> None:
-    """Raises CertificateProblem unless this is a CA's certificate, in date."""
+    """Raises CertificateProblem unless this is a CA's certificate, in date, with a key that TLS accepts."""
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (x509.ExtensionNotFound, ValueError):
         raise CertificateProblem("it is no CA certificate: it has no basicConstraints") from None
     if not constraints.ca:
         raise CertificateProblem("it is no CA certificate: its basicConstraints say CA:FALSE")
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
+        raise CertificateProblem(f"its RSA key has {key.key_size} bits, and {SMALLEST_RSA} are the least")
     _require_in_date(certificate, now)
 
 

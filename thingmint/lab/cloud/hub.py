@@ -1,5 +1,6 @@
 """Hub: the state that HTTPS and MQTT share, and the one way in which a change reaches open connections."""
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,15 @@ class Hub:
     stop: Callable[[], None]
     feed: Feed = field(default_factory=Feed)  # for those who watch
     _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def stands(self) -> bool:
+        """Whether the hub was made, and not deleted since: else nobody answers under its name."""
+        kept = self.store.resources.get("hub", self.role.hub)
+        return kept is not None and kept.answers(dt.datetime.now(dt.UTC))
+
+    def absence(self) -> str:
+        """Why nobody answers under the hub's name; empty where the hub does."""
+        return "" if self.stands() else f"there is no hub {self.role.hub}: it is not made yet, or is deleted"
 
     def when_changed(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)

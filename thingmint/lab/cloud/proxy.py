@@ -9,6 +9,7 @@ from thingmint.lab.cloud.hub import Hub
 
 _LARGEST_HEAD = 8_192
 _HEAD_SECONDS = 10.0
+_DRAIN_SECONDS = 30.0
 _CHUNK = 65_536
 # RFC 1928, 3 to 6
 _SOCKS = 5
@@ -101,10 +102,15 @@ def _socks_answer(code: int) -> bytes:
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Until the source ends; then the sink is told. drain() holds a fast side back."""
-    with contextlib.suppress(OSError):
+    """Until the source ends; then the sink is told. drain() holds a fast side back; one that reads nothing is cut off."""
+    try:
         while data := await source.read(_CHUNK):
             sink.write(data)
-            await sink.drain()
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await sink.drain()
+    except TimeoutError:
+        sink.transport.abort()  # close() would wait for it as well
+    except OSError:
+        pass
     with contextlib.suppress(OSError, RuntimeError):
         sink.close()

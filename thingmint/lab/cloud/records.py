@@ -2,10 +2,11 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 AuthenticationType = Literal["certificateAuthority", "selfSigned", "sas"]
 Status = Literal["enabled", "disabled"]
+NEVER = "0001-01-01T00:00:00Z"  # as the registry writes it
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,27 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Section:
+    """One half of a twin's properties, desired or reported, with the moment of each value's last change."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=lambda: {"$lastUpdated": NEVER})
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What the hub keeps for a device beside its identity. A device has an empty one from its registration on."""
+
+    device_id: str
+    version: int = 2  # counts every change
+    changes: int = 1  # counts those of the service: tags and desired properties
+    tags: dict[str, Any] = field(default_factory=dict)
+    desired: Section = field(default_factory=Section)
+    reported: Section = field(default_factory=Section)
+
+
+@dataclass(frozen=True)
 class Message:
     """One message from a device."""
 
@@ -59,3 +81,30 @@ class Message:
     received_at: dt.datetime
     body: bytes
     properties: dict[str, str]
+
+
+ResourceKind = Literal["group", "hub", "service"]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What stands in the subscription: a resource group, the hub, or the provisioning service."""
+
+    kind: ResourceKind
+    name: str
+    group: str  # a group's own name, for a group
+    location: str
+    etag: str
+    created: dt.datetime
+    ready: dt.datetime  # until then the service is still at work on it: doing
+    doing: Literal["Activating", "Transitioning"] = "Activating"
+    tags: dict[str, str] = field(default_factory=dict)
+    sku: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict, repr=False)  # a link's holds a key of the hub
+
+    def state(self, at: dt.datetime) -> str:
+        return "Active" if at >= self.ready else self.doing
+
+    def answers(self, at: dt.datetime) -> bool:
+        """Whether its own endpoint is there: not before it is made, and all through a later change."""
+        return self.state(at) != "Activating"

@@ -8,16 +8,12 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-
-import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from collections.abc import Callable
 
 from thingmint import files
 from thingmint.errors import ToolError
 from thingmint.lab import state
-from thingmint.lab.cloud import tls
+from thingmint.lab.cloud import account, tls
 from thingmint.lab.cloud.app import make_app
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
@@ -25,7 +21,7 @@ from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
 from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
-from thingmint.lab.page.live import CUT_OFF
+from thingmint.lab.cloud.web import Web
 from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
@@ -86,19 +82,23 @@ class _Lab:
             expires = tls.keep_or_make(folder, role)
             store = Store(folder.database)
             held.callback(store.close)
-            https, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(4))
+            https, devices, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(5))
             port = _port(https)
             hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
+            account.open_account(hub, empty=role.empty)
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)
-            web = _Web(make_app(hub, Signer.fresh(role, port)), context, most=500)
-            shown = _Web(make_page(hub, _port(page)), None, most=_MOST_LOOK)
-            tunnel = Proxy(hub, _doors(role, port, _port(mqtt)))
+            web = Web(hub, make_app(hub, Signer.fresh(role, port), endpoint), context)
+            shown = Web(hub, make_page(hub, _port(page)))
+            tunnel = Proxy(hub, _doors(role, port, _port(devices), _port(mqtt)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._on_signal(number)
             tasks = [
-                asyncio.create_task(web.serve(sockets=[https])),
-                asyncio.create_task(shown.serve(sockets=[page])),
+                asyncio.create_task(web.serve(sockets=[])),
+                asyncio.create_task(shown.serve(sockets=[])),
+                asyncio.create_task(web.admit(https)),
+                asyncio.create_task(web.admit_devices(devices)),
+                asyncio.create_task(shown.admit_plain(page, most=_MOST_LOOK)),
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context, expires)),
@@ -153,45 +153,12 @@ class _Lab:
                 hub.journal.write("renewed the server certificate and its CA")
 
 
-class _Protocol(H11Protocol):
-    """Hands each answer the way to cut its connection off: uvicorn would wait for a reader that reads no more."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, CUT_OFF: transport.abort}
-
-
-class _Web(uvicorn.Server):
-    """uvicorn in a loop that is not its own: signals are the lab's business."""
-
-    def __init__(self, application: ASGIApp, context: ssl.SSLContext | None, *, most: int) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,  # paths and queries are nobody's business; refusals are in the journal
-                server_header=False,
-                timeout_keep_alive=30,
-                timeout_graceful_shutdown=2,
-                limit_concurrency=most,
-                ssl_context_factory=(lambda _config, _default: context) if context else None,
-            )
-        )
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _doors(role: Role, https_port: int, mqtt_port: int) -> dict[str, int]:
+def _doors(role: Role, https_port: int, devices_port: int, mqtt_port: int) -> dict[str, int]:
     """What the proxy leads to: each name that the lab answers to, where the service of that name answers on Azure."""
     web = {f"{host}:443": https_port for host in tls.hosts(role)[1:]}
-    devices = {f"{host}:{_DEVICES_PORT}": mqtt_port for host in (role.hub_host, PROVISIONING_DEVICES)}
-    return web | devices
+    for host in (role.hub_host, PROVISIONING_DEVICES):
+        web |= {f"{host}:443": devices_port, f"{host}:{_DEVICES_PORT}": mqtt_port}
+    return web
 
 
 def _listen() -> socket.socket:

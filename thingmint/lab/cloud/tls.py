@@ -14,6 +14,7 @@ from thingmint import files
 from thingmint.lab.state import LabFolder, Role
 from thingmint.target import PROVISIONING_DEVICES
 
+MANAGEMENT, SIGN_IN = "management.azure.com", "login.microsoftonline.com"
 LIFETIME = dt.timedelta(days=7)
 RENEW_BEFORE = dt.timedelta(days=1)
 _CLOCK_SLACK = dt.timedelta(hours=1)
@@ -27,8 +28,8 @@ def hosts(role: Role) -> tuple[str, ...]:
         role.hub_host,
         role.provisioning_host,
         PROVISIONING_DEVICES,
-        "management.azure.com",
-        "login.microsoftonline.com",
+        MANAGEMENT,
+        SIGN_IN,
     )
 
 

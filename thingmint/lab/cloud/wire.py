@@ -7,8 +7,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
+
+from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.records import NEVER
 
 
 class Refusal(Exception):  # noqa: N818 - the field's word
@@ -33,7 +36,7 @@ def now() -> dt.datetime:
 
 def timestamp(moment: dt.datetime | None) -> str:
     """ISO 8601 as the registry writes it; "never" is year 1 there."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "0001-01-01T00:00:00Z"
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else NEVER
 
 
 def new_etag() -> str:
@@ -68,10 +71,11 @@ REGISTRY_ERRORS = {
     "IotHubFormatError": 400006,
     "DeviceDefinedMultipleTimes": 400011,
     "IotHubUnauthorizedAccess": 401002,
-    "IotHubUnauthorized": 401003,
     "DeviceNotFound": 404001,
+    "IotHubNotFound": 404000,  # the lab's own
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
+    "ThrottlingBacklogTimeout": 429003,
 }
 
 
@@ -95,8 +99,19 @@ def not_done(request: Request, what: str = "") -> Refusal:
 
 
 async def read_json(request: Request, error: Refusal) -> Any:
-    """The body, or `error` where it is no JSON."""
+    """The body, or `error` where it is no JSON that could be sent back: Python alone reads NaN and half characters."""
     try:
-        return json.loads(await request.body())
+        value = json.loads(await request.body())
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        return value
     except (ValueError, RecursionError):
         raise error from None
+
+
+def log_refusal(hub: Hub, request: HTTPConnection, refusal: Refusal) -> None:
+    """Who, what, why. Never the query or the headers: they may hold secrets."""
+    client = f"{request.client.host}:{request.client.port}" if request.client else "?"
+    agent = request.headers.get("user-agent", "no user agent")[:60]
+    method = request.scope.get("method", "websocket")
+    asked = f"{method} {request.scope['path'][:200]} → {refusal.status}"
+    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https")

@@ -14,7 +14,6 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry.identities import valid_id
 from thingmint.lab.page.view import picture
 
-CUT_OFF = "cut_off"  # in the scope's state: what ends the connection at once
 MOST_STREAMS = 24
 _PAUSE_SECONDS = 0.25  # between two pictures, however much happens
 _SILENCE_SECONDS = 10.0  # then a sign of life, and a look at the clock: certificates expire
@@ -52,7 +51,7 @@ class Live:
                 end.cancel()
             told, _ = await asyncio.gather(*ends, return_exceptions=True)
             if isinstance(told, TimeoutError):
-                request.state[CUT_OFF]()
+                request.state.transport.abort()  # uvicorn would wait for it to read
                 await _gone(receive)
 
     async def _tell(self, send: Send, chosen: str) -> None:

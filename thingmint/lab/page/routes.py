@@ -52,9 +52,11 @@ class _Gate:
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         self._hub.touch()
+        if scope["type"] != "http":
+            self._hub.refused("a browser or program", "it asked for a websocket, and the page has none", door="page")
+            await send({"type": "websocket.close"})
+            return
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -25,6 +25,7 @@ _AUTHENTICATION: dict[AuthenticationType, str] = {
 class Lab:
     hub: str
     host: str
+    stands: bool  # False: the hub is not made yet, or is deleted
     devices: int
     connected: int
     authorities: int
@@ -84,6 +85,7 @@ def picture(hub: Hub, chosen: str) -> Picture:
         Lab(
             hub.role.hub,
             hub.role.hub_host,
+            hub.stands(),
             total,
             connected,
             len(authorities),

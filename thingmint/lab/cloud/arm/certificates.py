@@ -1,9 +1,10 @@
-"""The hub's CA certificates and their proof of possession."""
+"""A service's CA certificates and their proof of possession: the hub's, and the provisioning service's."""
 
 import base64
 import re
 import secrets
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from typing import Any
 
@@ -12,46 +13,83 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from thingmint.lab.cloud import chain
-from thingmint.lab.cloud.arm import hubs
+from thingmint.lab.cloud.arm import hubs, provisioning
 from thingmint.lab.cloud.arm.gate import Do, Names, Operation
 from thingmint.lab.cloud.chain import CertificateProblem
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.records import CaCertificate
+from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.wire import new_etag, now, provider_error, read_json
 
-MOST_CERTIFICATES = 25  # https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-quotas-throttling
+# https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-quotas-throttling, and in iot-dps/about-iot-dps the same
+MOST_CERTIFICATES = 25
 _NAME = re.compile(r"[A-Za-z0-9-._]{1,64}", re.ASCII)  # resource provider's API specification, certificateName
 
 
-def operations(hub: Hub) -> list[Operation]:
-    kept = _Certificates(hub)
+@dataclass(frozen=True)
+class Dialect:
+    """What differs between the two services. Both take If-Match quoted or not, and ignore further query parameters."""
 
-    def of_hub(do: Do) -> Do:
+    service: str  # for people
+    path: str
+    type: str
+    require: Callable[[Hub, Names], object]
+    resource_id: Callable[[Hub], str]
+    kept: Callable[[Hub], Certificates]
+
+
+HUB = Dialect(
+    service="hub",
+    path=hubs.PATH,
+    type="Microsoft.Devices/IotHubs/Certificates",
+    require=hubs.require_hub,
+    resource_id=hubs.resource_id,
+    kept=lambda hub: hub.store.hub_certificates,
+)
+PROVISIONING = Dialect(
+    service="provisioning service",
+    path=provisioning.PATH,
+    type="Microsoft.Devices/ProvisioningServices/Certificates",
+    require=provisioning.require_service,
+    resource_id=provisioning.resource_id,
+    kept=lambda hub: hub.store.provisioning_certificates,
+)
+
+
+def operations(hub: Hub) -> list[Operation]:
+    return [operation for dialect in (HUB, PROVISIONING) for operation in _operations(hub, dialect)]
+
+
+def _operations(hub: Hub, dialect: Dialect) -> list[Operation]:
+    kept = _Certificates(hub, dialect)
+
+    def of_service(do: Do) -> Do:
         async def checked(request: Request, names: Names) -> Response:
-            hubs.require_hub(hub, names)
+            dialect.require(hub, names)
             return await do(request, names)
 
         return checked
 
-    one = hubs.PATH + "/certificates/{certificate}"
+    one = dialect.path + "/certificates/{certificate}"
     table = (
-        ("GET", f"{hubs.PATH}/certificates", kept.list),
+        ("GET", f"{dialect.path}/certificates", kept.list),
         ("GET", one, kept.show),
         ("PUT", one, kept.put),
         ("DELETE", one, kept.delete),
         ("POST", f"{one}/generateVerificationCode", kept.generate_code),
         ("POST", f"{one}/verify", kept.verify),
     )
-    return [Operation(method, path, of_hub(do)) for method, path, do in table]
+    return [Operation(method, path, of_service(do)) for method, path, do in table]
 
 
 class _Certificates:
     """The operations. Each answers from the store, and changes it before it answers."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, dialect: Dialect) -> None:
         self._hub = hub
-        self._kept = hub.store.hub_certificates
-        self._id = hubs.resource_id(hub)
+        self._dialect = dialect
+        self._kept = dialect.kept(hub)
+        self._id = dialect.resource_id(hub)
 
     async def list(self, _request: Request, _names: Names) -> Response:
         return JSONResponse({"value": [self._certificate_json(one) for one in self._kept.all()]})
@@ -70,7 +108,9 @@ class _Certificates:
             # To update, the current etag is required; to create, none is accepted.
             self._require_etag(request, existing)
         if existing is None and len(self._kept.all()) >= MOST_CERTIFICATES:
-            raise provider_error(400_000, f"A hub holds at most {MOST_CERTIFICATES} CA certificates.")
+            raise provider_error(
+                400_000, f"A {self._dialect.service} holds at most {MOST_CERTIFICATES} CA certificates."
+            )
         certificate = self._parse(given)
         try:
             chain.require_ca(certificate, now())
@@ -96,7 +136,7 @@ class _Certificates:
             return Response(status_code=204)  # as ARM answers a deletion of what is not there
         self._require_etag(request, existing)
         self._kept.delete(existing.name)
-        self._hub.journal.write(f"certificate {existing.name!r} deleted")
+        self._say(existing.name, "deleted")
         self._hub.changed()
         return Response(status_code=200)
 
@@ -137,8 +177,11 @@ class _Certificates:
 
     def _save(self, certificate: CaCertificate, what: str) -> None:
         self._kept.put(certificate)
-        self._hub.journal.write(f"certificate {certificate.name!r} {what}")
+        self._say(certificate.name, what)
         self._hub.changed()
+
+    def _say(self, name: str, what: str) -> None:
+        self._hub.journal.write(f"{self._dialect.service}: certificate {name!r} {what}")
 
     def _existing(self, name: str) -> CaCertificate:
         found = self._kept.get(name)
@@ -183,7 +226,7 @@ class _Certificates:
         return {
             "id": f"{self._id}/certificates/{kept.name}",
             "name": kept.name,
-            "type": "Microsoft.Devices/IotHubs/Certificates",
+            "type": self._dialect.type,
             "etag": kept.etag,
             "properties": properties,
         }

@@ -15,6 +15,8 @@ from thingmint.lab.cloud.wire import arm_error, not_done
 Names = Mapping[str, str]
 """What stands in the path at each place in braces."""
 
+_ROOTS = ("/subscriptions", "/subscriptions/{rest:path}", "/tenants", "/providers", "/providers/{rest:path}")
+
 Do = Callable[[Request, Names], Awaitable[Response]]
 
 
@@ -33,7 +35,7 @@ class Operation:
         return found.groupdict() if found else None
 
 
-def route(hub: Hub, signer: Signer, operations: Iterable[Operation]) -> Route:
+def routes(hub: Hub, signer: Signer, operations: Iterable[Operation]) -> list[Route]:
     table = tuple(operations)
 
     async def endpoint(request: Request) -> Response:
@@ -51,7 +53,8 @@ def route(hub: Hub, signer: Signer, operations: Iterable[Operation]) -> Route:
                 return await operation.do(request, names)
         raise not_done(request)
 
-    return Route("/subscriptions/{rest:path}", endpoint, methods=["GET", "PUT", "POST", "DELETE", "PATCH"])
+    methods = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"]
+    return [Route(root, endpoint, methods=methods) for root in _ROOTS]
 
 
 def _require_token(request: Request, signer: Signer) -> None:
@@ -76,10 +79,9 @@ def _require_token(request: Request, signer: Signer) -> None:
 
 
 def _require_subscription(hub: Hub, names: Names) -> None:
-    role = hub.role
     subscription = names.get("subscription")
-    if subscription is not None and subscription.casefold() != role.subscription_id.casefold():
+    if subscription is not None and subscription.casefold() != hub.role.subscription_id.casefold():
         raise arm_error(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
     group = names.get("group")
-    if group is not None and group.casefold() != role.resource_group.casefold():
+    if group is not None and hub.store.resources.get("group", group) is None:
         raise arm_error(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")

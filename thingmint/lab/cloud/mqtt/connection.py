@@ -19,6 +19,7 @@ from thingmint.lab.cloud.mqtt.packets import (
     Subscribe,
     Unsubscribe,
 )
+from thingmint.lab.cloud.mqtt.streams import Stream
 from thingmint.lab.cloud.mqtt.trust import Handshake
 from thingmint.lab.cloud.registry.identities import valid_id
 from thingmint.lab.cloud.wire import now
@@ -27,22 +28,18 @@ _CONNECT_SECONDS = 10.0
 _WRITE_SECONDS = 10.0
 # https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub: the longest keep-alive, 29:45 minutes
 _LONGEST_SILENCE = 1785.0
-_CHUNK = 65_536
 _NOT_DONE = re.compile(r"\$iothub/(twin|methods)/")
 
 
-class _Over(Exception):  # noqa: N818
+class Over(Exception):  # noqa: N818
     """The connection ends; the reason goes to the log, empty where there is nothing to tell."""
 
 
 class Connection:
-    def __init__(
-        self, hub: Hub, handshake: Handshake, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, hub: Hub, handshake: Handshake, stream: Stream) -> None:
         self._hub = hub
         self._handshake = handshake
-        self._reader = reader
-        self._writer = writer
+        self._stream = stream
         self._buffer = bytearray()
         self.device_id = ""  # until it is let in
 
@@ -50,18 +47,16 @@ class Connection:
         try:
             connect = await self._receive(_CONNECT_SECONDS)
             if not isinstance(connect, Connect):
-                raise _Over("its first packet is no CONNECT")
+                raise Over("its first packet is no CONNECT")
             if connect.protocol != "MQTT":
-                raise _Over(f"it speaks the protocol {connect.protocol[:20]!r}, not MQTT")
+                raise Over(f"it speaks the protocol {connect.protocol[:20]!r}, not MQTT")
             code, reason = self._verdict(connect)
             if code:
                 await self._send(packets.connack(code))
-                raise _Over(f"{reason} (CONNACK {code})")
+                raise Over(f"{reason} (CONNACK {code})")
             self.device_id = connect.client_id
             enter(self)
-            vouchers = self._handshake.vouchers()
-            self._say(f"connected, vouched for by {', '.join(vouchers) or 'its thumbprint'}")
-            self._hub.feed.showed(self.device_id, self._handshake.shown, vouchers=vouchers)
+            self._say(self._welcome())
             if connect.has_will:
                 self._say("has a will, which is not done by the lab yet")
             await self._send(packets.connack(packets.ACCEPTED))
@@ -69,11 +64,11 @@ class Connection:
             silence = min(connect.keep_alive * 1.5, _LONGEST_SILENCE) if connect.keep_alive else _LONGEST_SILENCE
             while True:
                 await self._handle(await self._receive(silence))
-        except _Over as over:
+        except Over as over:
             if str(over) and self.device_id:
-                self._say(f"connection closed: {over}")
+                self._hub.refused(self._name(), f"connection closed: {over}", door="mqtt")
             elif str(over):
-                self._handshake.refuse(str(over))
+                self._handshake.refuse(str(over), door="mqtt")
             else:
                 self._say("disconnected")
         except MalformedPacketError as error:
@@ -85,13 +80,20 @@ class Connection:
                 self._say("went away without a DISCONNECT")
 
     def end(self, reason: str) -> None:
-        """From outside: the reader wakes up and finds the connection closed."""
-        self._say(f"connection closed: {reason}")
-        self._writer.transport.abort()
+        """From outside, of a device that lost its right: the reader wakes up and finds the connection closed."""
+        self._hub.refused(self._name(), f"connection closed: {reason}", door="mqtt")
+        self._stream.abort()
+
+    def give_way(self) -> None:
+        self._say("connection closed: another connection of the same device took over")
+        self._stream.abort()
 
     def objection(self) -> str | None:
         """Why this device may not be connected, now; None if it may."""
         return self._object(self.device_id)
+
+    def _welcome(self) -> str:
+        return f"connected, vouched for by {', '.join(self._handshake.vouchers()) or 'its thumbprint'}"
 
     # --- CONNECT -----------------------------------------------------------------------------------------------
 
@@ -115,7 +117,9 @@ class Connection:
     def _object(self, device_id: str) -> str | None:
         leaf = self._handshake.leaf
         if leaf is None:
-            return "its certificate cannot be read"
+            return "it showed no certificate that can be read"
+        if absence := self._hub.absence():
+            return absence
         device = self._hub.store.devices.get(device_id)
         if device is None:
             return f"the device {device_id!r} is not registered"
@@ -148,15 +152,15 @@ class Connection:
             case PingReq():
                 await self._send(packets.PINGRESP)
             case Disconnect():
-                raise _Over("")
+                raise Over("")
             case PubAck():
                 pass  # of a message to the device: the lab sends none yet
             case Connect():  # 3.1.0-2
-                raise _Over("it sent a second CONNECT")
+                raise Over("it sent a second CONNECT")
 
     async def _publish(self, packet: Publish) -> None:
         if packet.qos == 2:
-            raise _Over("it published with QoS 2, which IoT Hub does not know")
+            raise Over("it published with QoS 2, which IoT Hub does not know")
         events = f"devices/{self.device_id}/messages/events"
         if packet.topic == events or packet.topic.startswith(events + "/"):
             properties = _properties(packet.topic[len(events) + 1 :])
@@ -168,7 +172,7 @@ class Connection:
         elif _NOT_DONE.match(packet.topic):
             self._say(f"published to {packet.topic[:100]!r}: not done by the lab yet")
         else:
-            raise _Over(f"it published to {packet.topic[:200]!r}, which is no topic of its own")
+            raise Over(f"it published to {packet.topic[:200]!r}, which is no topic of its own")
         if packet.qos == 1:
             await self._send(packets.puback(packet.packet_id))  # the store has committed
 
@@ -181,7 +185,8 @@ class Connection:
         )
         if topic in known:
             return min(qos, 1)
-        self._say(f"refused the subscription to {topic[:200]!r}: IoT Hub has no such topic for it")
+        why = f"the subscription to {topic[:200]!r}: IoT Hub has no such topic for it"
+        self._hub.refused(self._name(), why, door="mqtt")
         return packets.SUBSCRIPTION_FAILED
 
     # --- helpers -----------------------------------------------------------------------------------------------
@@ -194,15 +199,14 @@ class Connection:
                 if packet is not None:
                     self._hub.touch()
                     return packet
-                data = await self._reader.read(_CHUNK)
+                data = await self._stream.read()
                 if not data:
                     raise ConnectionResetError
                 self._buffer += data
 
     async def _send(self, data: bytes) -> None:
-        self._writer.write(data)
         async with asyncio.timeout(_WRITE_SECONDS):
-            await self._writer.drain()
+            await self._stream.send(data)
 
     def _say(self, text: str) -> None:
         self._hub.journal.write(f"device {self.device_id!r} {text}")

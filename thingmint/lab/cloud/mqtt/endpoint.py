@@ -1,83 +1,76 @@
-"""The devices' endpoint: accepts connections, keeps one for each device, ends those that lost their right."""
+"""The devices' endpoint: keeps one connection for each device, over TLS or websockets, and ends those that lost their right."""
 
 import asyncio
 import contextlib
 import socket
 
+from thingmint.lab.cloud.door import Door, shake
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
+from thingmint.lab.cloud.mqtt.streams import Stream, TlsStream
 from thingmint.lab.cloud.mqtt.trust import Handshake
+from thingmint.lab.cloud.provisioning.session import Registering
 from thingmint.lab.cloud.wire import now
-
-_HANDSHAKE_SECONDS = 10.0
-_MOST_CONNECTIONS = 400  # below the 1024 descriptors that a process usually has, two for a proxied connection
-_STREAM_LIMIT = 65_536
 
 
 class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._door = Door(hub, "mqtt", self._serve_one)
         self._open: dict[str, Connection] = {}  # device id → its connection
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
 
     async def serve(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(listener)
-            except OSError as error:  # no descriptor left: the next one may find some
-                self._hub.journal.write(f"mqtt: cannot accept a connection: {error.strerror}")
-                await asyncio.sleep(0.2)
-                continue
-            self._hub.touch()
-            if len(self._tasks) >= _MOST_CONNECTIONS:
-                self._hub.refused("a connection", f"{_MOST_CONNECTIONS} are open already", door="mqtt")
-                accepted.close()
-                continue
-            task = asyncio.create_task(self._serve_one(accepted))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        await self._door.serve(listener)
 
     async def close(self) -> None:
+        await self._door.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def converse(self, handshake: Handshake, stream: Stream) -> None:
+        """MQTT on a stream that another listener accepted, until either side ends it."""
+        # A task of its own, so that close() can end it, and its end is none of the caller's exceptions.
+        task = asyncio.create_task(self._run(handshake, stream))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait([task])
+
     async def _serve_one(self, accepted: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+        # A context for each connection: CAs that come and go count at once, and the verdict reaches the log.
         handshake = Handshake(self._hub)
-        reader = asyncio.StreamReader(limit=_STREAM_LIMIT)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        try:
-            # A context for each connection: CAs that come and go count at once, and the verdict reaches the log.
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, accepted, ssl=handshake.context, ssl_handshake_timeout=_HANDSHAKE_SECONDS
-            )
-        except (OSError, TimeoutError) as error:
-            accepted.close()
-            handshake.refuse(handshake.explain(error))
+        stream = TlsStream()
+        transport = await shake("mqtt", accepted, handshake, stream.protocol)
+        if transport is None:
             return
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        connection = Connection(self._hub, handshake, reader, writer)
+        stream.opened(transport)
         try:
-            await connection.run(self._enter)
+            await self._run(handshake, stream)
+        finally:
+            stream.abort()
+            with contextlib.suppress(OSError):
+                await stream.closed()
+
+    async def _run(self, handshake: Handshake, stream: Stream) -> None:
+        registering = handshake.for_provisioning
+        connection = (Registering if registering else Connection)(self._hub, handshake, stream)
+        try:
+            await connection.run((lambda _: None) if registering else (lambda entered: self._enter(entered, handshake)))
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
             self._leave(connection)
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
-    def _enter(self, connection: Connection) -> None:
+    def _enter(self, connection: Connection, handshake: Handshake) -> None:
         """The device is let in; an older connection of the same id gives way."""
         older = self._open.get(connection.device_id)
         if older:
-            older.end("another connection of the same device took over")
+            older.give_way()
         self._open[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
-        self._hub.feed.stirred()
+        self._hub.feed.showed(connection.device_id, handshake.shown, vouchers=handshake.vouchers())
 
     def _leave(self, connection: Connection) -> None:
         if self._open.get(connection.device_id) is connection:

@@ -216,7 +216,7 @@ class _Reader:
 
 # --- what the hub sends ----------------------------------------------------------------------------------------
 
-ACCEPTED, BAD_PROTOCOL, BAD_CLIENT_ID, BAD_USERNAME, NOT_AUTHORIZED = 0, 1, 2, 4, 5  # 3.2.2.3
+ACCEPTED, BAD_PROTOCOL, BAD_CLIENT_ID, UNAVAILABLE, BAD_USERNAME, NOT_AUTHORIZED = range(6)  # 3.2.2.3
 SUBSCRIPTION_FAILED = 0x80  # 3.9.3
 
 PINGRESP = b"\xd0\x00"
@@ -229,6 +229,13 @@ def connack(code: int) -> bytes:
 
 def puback(packet_id: int) -> bytes:
     return b"\x40\x02" + packet_id.to_bytes(2, "big")
+
+
+def publish(topic: str, payload: bytes, packet_id: int) -> bytes:
+    """At QoS 1, or at QoS 0 where the packet id is 0."""
+    name = topic.encode()
+    body = len(name).to_bytes(2, "big") + name + (packet_id.to_bytes(2, "big") if packet_id else b"") + payload
+    return bytes((0x32 if packet_id else 0x30,)) + _remaining(len(body)) + body
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:

@@ -24,7 +24,7 @@ _UNKNOWN_ISSUER = {2, 18, 19, 20, 21, 7}
 class Handshake:
     """One connection's TLS: its context, the certificates that the device showed, and the verdict in plain words."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
         self._hub = hub
         self.shown: list[bytes] = []
         self._judged: dict[frozenset[bytes], list[str]] = {}
@@ -32,7 +32,7 @@ class Handshake:
         # 1.2 alone: what the modem and the Azure device SDK speak; and under 1.3 a client learns of its refusal late.
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(hub.folder.server_key)
-        context.verify_mode = ssl.CERT_REQUIRED  # a server's context checks the purpose clientAuth by itself
+        context.verify_mode = certificate  # a server's context checks the purpose clientAuth by itself
         # An uploaded intermediate is an anchor by itself. Set whole: the default differs between 3.11 and 3.13.
         context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
         # No resumption: a session would outlive the CA that vouched for it.
@@ -60,9 +60,18 @@ class Handshake:
             return
         self.shown = _certificates(data)
         leaf = self.leaf
-        # A self-signed certificate registered by its thumbprint is its own anchor.
-        if leaf is not None and self._hub.store.devices.have_thumbprint(chain.thumbprints(leaf)):
+        # A self-signed certificate registered by its thumbprint is its own anchor. The provisioning service lets each
+        # certificate in that is in date, and answers in words to what the device then registers as.
+        if leaf is not None and (self.for_provisioning or self._registered(leaf)):
             self.context.load_verify_locations(cadata=self.shown[0])
+
+    @property
+    def for_provisioning(self) -> bool:
+        """Whether the client asked for the provisioning service, and not for the hub."""
+        return self._certificates is self._hub.store.provisioning_certificates
+
+    def _registered(self, leaf: x509.Certificate) -> bool:
+        return self._hub.store.devices.have_thumbprint(chain.thumbprints(leaf))
 
     @property
     def leaf(self) -> x509.Certificate | None:
@@ -87,9 +96,10 @@ class Handshake:
         self._judged = {frozenset(verified): names}
         return names
 
-    def refuse(self, why: str) -> None:
-        self._hub.refused(self.who, why, door="mqtt")
-        if leaf := self.leaf:
+    def refuse(self, why: str, *, door: str) -> None:
+        self._hub.refused(self.who, why, door=door)
+        leaf = self.leaf
+        if leaf and not self.for_provisioning:
             self._hub.feed.showed(chain.common_name(leaf.subject), self.shown, vouchers=self.vouchers(), why=why)
 
     def explain(self, error: Exception) -> str:
@@ -100,15 +110,13 @@ class Handshake:
             if error.verify_code in _UNKNOWN_ISSUER:
                 return self._unknown_issuer()
             return f"the device's certificate was not accepted: {error.verify_message}"
-        if isinstance(error, ssl.SSLError):
-            if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
-                return "the device sent no certificate"
-            if error.reason and "ALERT" in error.reason:
-                return f"the device broke off: {error.reason.replace('_', ' ').lower()} (does it trust lab/ca.pem?)"
-            return f"TLS failed: {(error.reason or 'unknown error').replace('_', ' ').lower()}"
-        return f"the connection ended during the TLS handshake ({type(error).__name__})"
+        if isinstance(error, ssl.SSLError) and error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+            return "the device sent no certificate"
+        return broken("the device", error)
 
     def _unknown_issuer(self) -> str:
+        if absence := self._hub.absence():  # without a hub, no certificate can be good
+            return absence
         leaf = self.leaf
         if leaf is None:
             return "the device's certificate cannot be read"
@@ -125,6 +133,14 @@ class Handshake:
         if namesake:
             return f"its issuer calls itself {issuer_name!r} as {namesake!r} does, but has another key"
         return f"unknown issuer: no verified CA certificate there stands above {issuer_name!r}"
+
+
+def broken(client: str, error: Exception) -> str:
+    """Why a handshake failed that no certificate of the client's is to blame for."""
+    if not isinstance(error, ssl.SSLError):
+        return f"the connection ended during the TLS handshake ({type(error).__name__})"
+    words = (error.reason or "unknown error").replace("_", " ").lower()
+    return f"{client} broke off: {words} (does it trust lab/ca.pem?)" if "alert" in words else f"TLS failed: {words}"
 
 
 def _certificates(message: bytes) -> list[bytes]:

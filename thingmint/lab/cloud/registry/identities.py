@@ -5,7 +5,8 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from thingmint.lab.cloud.records import Authentication, Device
+from thingmint.lab.cloud.records import Authentication, Device, Twin
+from thingmint.lab.cloud.twin import etag, section_json
 from thingmint.lab.cloud.wire import new_etag, now, registry_error, timestamp
 from thingmint.lab.state import random_key
 
@@ -122,12 +123,11 @@ def identity_json(device: Device) -> dict[str, Any]:
     }
 
 
-def twin_json(device: Device) -> dict[str, Any]:
-    """What a query answers: the identity's fields and an empty twin."""
-    empty = {"$metadata": {"$lastUpdated": timestamp(None)}, "$version": 1}
+def twin_json(device: Device, twin: Twin) -> dict[str, Any]:
+    """A twin with its device's own fields, as it is read and queried. Without tags, it has no `tags`."""
     return {
         "deviceId": device.device_id,
-        "etag": "AAAAAAAAAAE=",  # of the twin, which nothing changes yet
+        "etag": etag(twin),
         "deviceEtag": device.etag,
         "status": device.status,
         "statusReason": device.status_reason,
@@ -138,8 +138,9 @@ def twin_json(device: Device) -> dict[str, Any]:
         "authenticationType": device.authentication.type,
         "x509Thumbprint": _thumbprints(device),
         "modelId": "",
-        "version": 2,
-        "properties": {"desired": empty, "reported": empty},
+        "version": twin.version,
+        **({"tags": twin.tags} if twin.tags else {}),
+        "properties": {"desired": section_json(twin.desired), "reported": section_json(twin.reported)},
         "capabilities": {"iotEdge": device.iot_edge},
     }
 

@@ -1,7 +1,16 @@
-"""The sign-in: openid configuration, keys, and the token endpoint for one application, the lab's own."""
+"""The sign-in: openid configuration, keys and tokens, by two doors.
+
+At localhost, the lab's own application alone gets a token, with its secret: there a wrong secret is refused. At the
+service's own name, which leads here only through the lab's proxy, everybody does: programs come with whatever client,
+secret and tenant they were given. What they sent is neither kept nor told to the log.
+"""
 
 import hmac
+import re
+import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,78 +26,157 @@ from thingmint.lab.cloud.signin.tokens import (
     REGISTRY_AUDIENCES,
     Signer,
 )
+from thingmint.lab.cloud.tls import SIGN_IN
 from thingmint.lab.cloud.wire import Refusal, now
+
+_ANY_TENANT = {"common", "organizations", "consumers"}
+_TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# The names that the sign-in of Azure's public cloud tells its libraries it is known by.
+_ALIASES = [SIGN_IN, "login.windows.net", "login.microsoft.com", "sts.windows.net"]
+
+
+@dataclass(frozen=True)
+class _Door:
+    """Where a request came in. `tenant` is whom its token is for."""
+
+    base: str
+    issuer: str
+    tenant: str
+    everybody: bool
 
 
 def routes(hub: Hub, signer: Signer) -> list[Route]:
-    base = f"https://localhost:{hub.https_port}/{hub.role.tenant_id}"
-
-    def require_tenant(request: Request) -> None:
-        tenant = request.path_params["tenant"]
-        if tenant.casefold() != hub.role.tenant_id.casefold():
-            raise _refusal(400, "invalid_tenant", 90002, f"Tenant '{tenant}' not found.")
+    def door(request: Request) -> _Door:
+        named = str(request.path_params["tenant"])
+        if request.headers.get("host", "").partition(":")[0].casefold() == SIGN_IN:
+            base = f"https://{SIGN_IN}"
+            if named.casefold() in _ANY_TENANT:  # the service's own answer has the braces
+                return _Door(f"{base}/{named}", f"{base}/{{tenantid}}/v2.0", hub.role.tenant_id, everybody=True)
+            # A tenant may be named by its domain, too.
+            tenant = named if _TENANT_ID.fullmatch(named) else hub.role.tenant_id
+            return _Door(f"{base}/{tenant}", f"{base}/{tenant}/v2.0", tenant, everybody=True)
+        if named.casefold() != hub.role.tenant_id.casefold():
+            raise _refusal(400, "invalid_tenant", 90002, f"Tenant '{named}' not found.")
+        base = f"https://localhost:{hub.https_port}/{hub.role.tenant_id}"
+        return _Door(base, signer.issuer, hub.role.tenant_id, everybody=False)
 
     async def configuration(request: Request) -> JSONResponse:
-        require_tenant(request)
+        entrance = door(request)
+        version = "/v2.0" if "/v2.0/" in request.scope["path"] else ""
         # https://openid.net/specs/openid-connect-discovery-1_0.html, section 3
         return JSONResponse(
             {
-                "issuer": signer.issuer,
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "jwks_uri": f"{base}/discovery/v2.0/keys",
+                "issuer": entrance.issuer,
+                "authorization_endpoint": f"{entrance.base}/oauth2{version}/authorize",
+                "token_endpoint": f"{entrance.base}/oauth2{version}/token",
+                "jwks_uri": f"{entrance.base}/discovery{version}/keys",
                 "response_types_supported": ["token"],
                 "subject_types_supported": ["pairwise"],
                 "id_token_signing_alg_values_supported": ["ES256"],
-                "token_endpoint_auth_methods_supported": ["client_secret_post"],
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+            }
+        )
+
+    async def instance(request: Request) -> JSONResponse:
+        """Microsoft's libraries ask it whether an authority is genuine, and by which names it is known."""
+        asked = request.query_params.get("authorization_endpoint", "")
+        authority = re.fullmatch(rf"https://{re.escape(SIGN_IN)}/([^/]+)/oauth2/.*", asked, re.IGNORECASE)
+        if authority is None:
+            raise _refusal(400, "invalid_instance", 50049, "Unknown or invalid instance.")
+        return JSONResponse(
+            {
+                "tenant_discovery_endpoint": f"https://{SIGN_IN}/{authority[1]}/v2.0/.well-known/openid-configuration",
+                "api-version": "1.1",
+                "metadata": [{"preferred_network": SIGN_IN, "preferred_cache": _ALIASES[1], "aliases": _ALIASES}],
             }
         )
 
     async def keys(request: Request) -> JSONResponse:
-        require_tenant(request)
+        door(request)
         return JSONResponse(signer.jwks())
 
     async def token(request: Request) -> JSONResponse:
-        require_tenant(request)
+        entrance = door(request)
         text = (await request.body()).decode("utf-8", errors="replace")
         form = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
-        grant = form.get("grant_type", "")
-        if grant != "client_credentials":
-            raise _refusal(400, "unsupported_grant_type", 70003, f"The lab does not do the grant '{grant[:40]}'.")
-        client_id = form.get("client_id", "")
-        if client_id.casefold() != hub.secrets.client_id:
+        if form.get("grant_type") != "client_credentials":
             raise _refusal(
-                400, "unauthorized_client", 700016, f"Application with identifier '{client_id[:64]}' was not found."
+                400,
+                "unsupported_grant_type",
+                70003,
+                "The lab signs in applications alone (grant client_credentials): az login --service-principal.",
             )
-        given = form.get("client_secret", "").encode()
-        if not hmac.compare_digest(given, hub.secrets.client_secret.encode()):
-            raise _refusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
-        resource = form.get("scope", "").split(" ")[0].removesuffix("/.default").rstrip("/")
+        client = form.get("client_id", "")
+        (_require_somebody if entrance.everybody else _require_the_labs_own)(hub, form)
+        resource = (form.get("resource") or form.get("scope", "").split(" ")[0].removesuffix("/.default")).rstrip("/")
         if resource not in (*ARM_AUDIENCES, *REGISTRY_AUDIENCES, *PROVISIONING_AUDIENCES):
             raise _refusal(
-                400, "invalid_resource", 500011, f"The resource principal named {resource[:80]} was not found."
+                400,
+                "invalid_resource",
+                500011,
+                f"The resource principal named {resource[:80]} was not found.",
+                told="a token was asked for what is no service of the lab's",
             )
+        issued = signer.token(client[:64], resource, tenant_id=entrance.tenant)
         seconds = int(LIFETIME.total_seconds())
-        return JSONResponse(
-            {
-                "token_type": "Bearer",
-                "expires_in": seconds,
-                "ext_expires_in": seconds,
-                "access_token": signer.token(hub.secrets.client_id, resource),
-            },
-            headers={"Cache-Control": "no-store", "Pragma": "no-cache"},  # RFC 6749, 5.1
-        )
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "expires_in": seconds,
+            "ext_expires_in": seconds,
+            "access_token": issued,
+        }
+        if "/v2.0/" not in request.scope["path"]:
+            # https://learn.microsoft.com/previous-versions/azure/active-directory/azuread-dev/v1-oauth2-client-creds-grant-flow
+            times = {"expires_in": str(seconds), "ext_expires_in": str(seconds), "expires_on": str(_in(seconds))}
+            answer |= times | {"not_before": str(_in(0)), "resource": form.get("resource", resource)}
+        return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})  # RFC 6749, 5.1
 
     return [
+        Route("/common/discovery/instance", instance),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration),
         Route("/{tenant}/.well-known/openid-configuration", configuration),
         Route("/{tenant}/discovery/v2.0/keys", keys),
+        Route("/{tenant}/discovery/keys", keys),
         Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
+        Route("/{tenant}/oauth2/token", token, methods=["POST"]),
     ]
 
 
-def _refusal(status: int, error: str, code: int, message: str) -> Refusal:
-    """An error as the sign-in writes it; its texts begin with AADSTS and a number."""
+def _in(seconds: int) -> int:
+    return int(time.time()) + seconds
+
+
+def _require_somebody(_hub: Hub, form: Mapping[str, str]) -> None:
+    if not form.get("client_id"):
+        raise _refusal(400, "invalid_request", 900144, "The request body must contain the parameter: 'client_id'.")
+    if not (form.get("client_secret") or form.get("client_assertion")):
+        raise _refusal(
+            401,
+            "invalid_client",
+            7000216,
+            "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
+        )
+
+
+def _require_the_labs_own(hub: Hub, form: Mapping[str, str]) -> None:
+    client = form.get("client_id", "")
+    if client.casefold() != hub.secrets.client_id:
+        raise _refusal(
+            400,
+            "unauthorized_client",
+            700016,
+            f"Application with identifier '{client[:64]}' was not found.",
+            told="the sign-in at localhost is for the lab's own application, and this is another",
+        )
+    if not hmac.compare_digest(form.get("client_secret", "").encode(), hub.secrets.client_secret.encode()):
+        raise _refusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
+
+
+def _refusal(status: int, error: str, code: int, message: str, *, told: str = "") -> Refusal:
+    """An error as the sign-in writes it; its texts begin with AADSTS and a number.
+
+    `told` goes to the log instead of a message that repeats what the body said: a secret may stand in the wrong field.
+    """
     trace, correlation, moment = uuid.uuid4(), uuid.uuid4(), f"{now():%Y-%m-%d %H:%M:%SZ}"
     body: dict[str, Any] = {
         "error": error,
@@ -99,4 +187,4 @@ def _refusal(status: int, error: str, code: int, message: str) -> Refusal:
         "trace_id": str(trace),
         "correlation_id": str(correlation),
     }
-    return Refusal(status, body, message)
+    return Refusal(status, body, told or message)

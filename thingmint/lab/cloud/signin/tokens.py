@@ -47,7 +47,9 @@ class Signer:
         issuer = f"https://localhost:{port}/{role.tenant_id}/v2.0"
         return cls(issuer, role.tenant_id, ec.generate_private_key(ec.SECP256R1()), uuid.uuid4().hex)
 
-    def token(self, client_id: str, audience: str, *, lifetime: dt.timedelta = LIFETIME) -> str:
+    def token(
+        self, client_id: str, audience: str, *, tenant_id: str | None = None, lifetime: dt.timedelta = LIFETIME
+    ) -> str:
         issued = int(time.time())
         # The claims of an application's token: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
         claims = {
@@ -56,7 +58,7 @@ class Signer:
             "iat": issued,
             "nbf": issued,
             "exp": issued + int(lifetime.total_seconds()),
-            "tid": self.tenant_id,
+            "tid": tenant_id or self.tenant_id,
             "appid": client_id,
             "oid": client_id,
             "sub": client_id,

@@ -43,6 +43,9 @@ class Certificates:
     def delete(self, name: str) -> None:
         self._db.run("DELETE FROM certificate WHERE owner = ? AND name = ?", [self._owner, name])
 
+    def clear(self) -> None:
+        self._db.run("DELETE FROM certificate WHERE owner = ?", [self._owner])
+
 
 def _read(row: sqlite3.Row) -> CaCertificate:
     return CaCertificate(

@@ -64,6 +64,15 @@ class Devices:
         self._total = None
         self._db.run("DELETE FROM device WHERE device_id = ?", [device_id])
 
+    def numbers(self) -> dict[str, int]:
+        """How many there are of each status."""
+        rows = self._db.rows("SELECT status, COUNT(*) AS number FROM device GROUP BY status")
+        return {row["status"]: row["number"] for row in rows}
+
+    def clear(self) -> None:
+        self._total = None
+        self._db.run("DELETE FROM device")
+
     def set_connected(self, device_id: str, *, connected: bool, at: dt.datetime) -> None:
         self._db.run(
             "UPDATE device SET connected = ?, connection_updated = ?, last_activity = ? WHERE device_id = ?",

@@ -30,6 +30,9 @@ class Messages:
         self._db.run("DELETE FROM message WHERE sequence <= ?", [sequence - KEPT])
         return sequence
 
+    def clear(self) -> None:
+        self._db.run("DELETE FROM message")
+
     def of(self, device_id: str, *, after: int) -> list[Message]:
         """Those of one device with a higher sequence than `after`, oldest first."""
         rows = self._db.rows(

@@ -4,13 +4,16 @@ import datetime as dt
 from pathlib import Path
 
 from thingmint.lab.cloud.records import Message
-from thingmint.lab.cloud.store import certificates, devices, messages
+from thingmint.lab.cloud.store import certificates, devices, enrollments, messages, resources, twins
 from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.store.database import Database
 from thingmint.lab.cloud.store.devices import Devices
+from thingmint.lab.cloud.store.enrollments import Enrollments, Registrations
 from thingmint.lab.cloud.store.messages import Messages
+from thingmint.lab.cloud.store.resources import Resources
+from thingmint.lab.cloud.store.twins import Twins
 
-_SCHEMA = certificates.SCHEMA + devices.SCHEMA + messages.SCHEMA
+_SCHEMA = "".join(room.SCHEMA for room in (certificates, devices, enrollments, messages, resources, twins))
 
 
 class Store:
@@ -24,6 +27,11 @@ class Store:
         self.provisioning_certificates = Certificates(self._database, "provisioning")
         self.devices = Devices(self._database)
         self.messages = Messages(self._database)
+        self.groups = Enrollments(self._database, "group")
+        self.individuals = Enrollments(self._database, "individual")
+        self.registrations = Registrations(self._database)
+        self.resources = Resources(self._database)
+        self.twins = Twins(self._database)
 
     def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> Message:
         """A message of the device, which was active with it."""

@@ -213,7 +213,7 @@ function refusals(all) {
 
 function lab(one) {
   say("hub", one.hub);
-  say("host", one.host);
+  say("host", one.stands ? one.host : "there is no such hub yet: invoke hub-create");
   say("connected", `${one.connected} of ${one.devices}`);
   say("verified", `${one.verified} of ${one.authorities}`);
 }

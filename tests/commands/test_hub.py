@@ -1,0 +1,96 @@
+"""hub-create and hub-show against an empty lab, as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.commands.conftest import INVOKE, ROOT, CommandLine, ForkedLine
+
+GROUP, HUB, SERVICE = "rg-iotcore-dev-001", "iot-hub001-0xacc5-dev", "provs-iotcore-0xacc5-dev"
+
+
+def log(line: CommandLine) -> str:
+    return (line.workspace / "lab/lab.log").read_text()
+
+
+def test_from_nothing_to_a_linked_hub(forked: ForkedLine) -> None:
+    forked.ok("lab-up", "--empty")
+    missing = forked("hub-show")
+    assert missing.returncode == 5
+    assert "hub\tmissing" in missing.stdout
+    assert "make it: invoke hub-create" in missing.stderr
+    for task in (("cas",), ("devices",)):
+        refused = forked(*task)
+        assert refused.returncode == 5
+        assert "make it: invoke hub-create" in refused.stderr
+    unasked = forked("hub-create")
+    assert unasked.returncode == 2
+    assert "make resource group, hub, provisioning service, link in Lab? [y/N]" in unasked.stderr
+    assert f"{HUB}     australiaeast  F1, free  to be made" in unasked.stderr
+    assert f"{SERVICE}  australiaeast  S1, charged  to be made" in unasked.stderr
+    assert "created" not in log(forked)
+    made = forked.ok("hub-create", "--yes")
+    for done in (f"made: resource group {GROUP}", f"made: hub {HUB}", f"linked: {HUB} → {SERVICE}"):
+        assert done in made.stderr
+    again = forked.ok("hub-create", "--sku", "s1", "--location", "West Europe")  # nobody is asked
+    assert "unchanged: all of it is there" in again.stderr
+    assert f"kept: {HUB} is F1, not S1" in again.stderr
+    assert f"kept: {HUB} is in australiaeast, not in westeurope" in again.stderr
+    assert log(forked).count(" created") == 3
+    shown = json.loads(forked.ok("hub-show", "--json").stdout)
+    assert shown["provisioningService"]["idScope"].startswith("0ne")
+    assert shown["provisioningService"]["linkedHubs"] == [shown["hub"]["hostName"]]
+    ready = forked.ok("rootca", "subca", "verify", "device", "--imei", "thing", "hub-show")
+    assert "hub.verifiedCertificates\t1" in ready.stdout
+    assert "hub.devices\t1" in ready.stdout
+
+
+def test_wrong_values_are_refused_before_anything_is_asked(forked: ForkedLine) -> None:
+    for words in (("--sku", "B1"), ("--location", "the moon!")):
+        refused = forked("hub-create", "--yes", *words)
+        assert refused.returncode == 2
+        assert words[1] in refused.stderr
+    forked.ok("--dry", "hub-create", "hub-show")
+    assert not forked.workspace.exists()
+
+
+def test_a_production_hub_wants_its_name_typed(forked: ForkedLine) -> None:
+    forked.ok("lab-up", "--empty")
+    refused = forked("hub-create", "--yes", THINGMINT_AZURE_PRODUCTION="true")
+    assert refused.returncode == 2
+    assert "Type the hub's name" in refused.stderr
+    assert "created" not in log(forked)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its Ctrl-C reaches a whole console")
+def test_cut_off_in_the_middle_and_gone_on_with_by_two_at_once(bare: CommandLine) -> None:
+    bare.ok("lab-up", "--empty")
+
+    def begin() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [INVOKE, "hub-create", "--yes"],
+            cwd=ROOT,
+            env=bare.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    cut = begin()
+    deadline = time.monotonic() + 30
+    while f"hub {HUB!r} created" not in log(bare) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(cut.pid, signal.SIGINT)
+    _, talk = cut.communicate(timeout=30)
+    assert cut.returncode == 130
+    assert "run the same line again, and it is waited for" in talk
+    both = [begin(), begin()]
+    talks = [one.communicate(timeout=60)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], talks
+    assert all(f"there: hub {HUB}" in talk for talk in talks)
+    assert log(bare).count(" created") == 3
+    assert "unchanged: all of it is there" in bare.ok("hub-create").stderr

@@ -1,0 +1,71 @@
+"""Signing in: tokens of the lab's own sign-in, and shared access policies."""
+
+from azure.iot.hub.sastoken import SasToken
+
+from tests.lab.clients import Lab
+from tests.lab.conformance.registry import ask
+from tests.lab.conformance.rows import done
+
+
+def by_policy(lab: Lab, policy: str, *, key: str | None = None, host: str | None = None) -> dict[str, str]:
+    """The header of a client that has this policy's key."""
+    place = lab.target.resource_group, lab.target.hub
+    real = lab.arm.iot_hub_resource.get_keys_for_key_name(*place, policy).primary_key
+    return {"Authorization": str(SasToken(host or lab.target.registry_host, key or real, policy, ttl=60))}
+
+
+@done("sas-of-policies")
+def policies(lab: Lab) -> None:
+    lab.register("conf-policies")
+    for policy, reads, writes in (
+        ("iothubowner", 200, 204),
+        ("registryReadWrite", 200, 204),
+        ("registryRead", 200, 401),
+        ("service", 401, 401),
+        ("device", 401, 401),
+    ):
+        headers = by_policy(lab, policy)
+        assert ask(lab, "GET", "/devices/conf-policies", **headers)[0] == reads, policy
+        assert ask(lab, "DELETE", "/devices/conf-policies", **headers, **{"If-Match": "*"})[0] == writes, policy
+        if writes == 204:
+            lab.register("conf-policies")
+
+
+@done("missing-policy")
+def missing_policy(lab: Lab) -> None:
+    status, headers, body = ask(lab, "DELETE", "/devices/x", **by_policy(lab, "registryRead"), **{"If-Match": "*"})
+    assert (status, headers["iothub-errorcode"]) == (401, "IotHubUnauthorizedAccess")
+    assert body["Message"] == "ErrorCode:IotHubUnauthorizedAccess;Unauthorized"
+
+
+@done("sas-checks")
+def signatures(lab: Lab) -> None:
+    for wrong in (by_policy(lab, "iothubowner", key="AAAA"), by_policy(lab, "iothubowner", host="other.example")):
+        status, headers, _ = ask(lab, "GET", "/devices/x", **wrong)
+        assert (status, headers["iothub-errorcode"]) == (401, "IotHubUnauthorizedAccess")
+
+
+@done("token-checks")
+def tokens(lab: Lab) -> None:
+    path = f"{lab.arm_path}?api-version=2023-06-30"
+    status, headers, body = lab.request("GET", path)
+    assert (status, body["error"]["code"]) == (401, "AuthenticationFailed")
+    assert "www-authenticate" in {name.lower() for name in headers}
+    foreign = lab.bearer("https://iothubs.azure.net")
+    status, _, body = lab.request("GET", path, headers=foreign)
+    assert (status, body["error"]["code"]) == (401, "InvalidAuthenticationTokenAudience")
+
+
+@done("api-version")
+def api_version(lab: Lab) -> None:
+    status, _, body = lab.request("GET", lab.arm_path, headers=lab.bearer("https://management.azure.com"))
+    assert (status, body["error"]["code"]) == (400, "MissingApiVersionParameter")
+
+
+@done("sas-of-devices")
+def devices(lab: Lab) -> None:
+    """A device's own key is no key of a policy."""
+    made = lab.registry.create_device_with_sas("conf-own-key", "", "", "enabled")
+    token = SasToken(f"{lab.target.registry_host}/devices/conf-own-key", made.authentication.symmetric_key.primary_key)
+    status, _, _ = ask(lab, "GET", "/devices/conf-own-key", Authorization=str(token))
+    assert status == 401

@@ -1,0 +1,319 @@
+"""Resource group, hub, provisioning service and their link, through Microsoft's management SDKs."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from thingmint.errors import HubError
+from thingmint.hub.credentials import quiet_sdk_loggers
+from thingmint.hub.obstacles import name_taken
+from thingmint.hub.refusals import refusals
+from thingmint.hub.transport import client_options, patiently
+from thingmint.target import Target
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+_T = TypeVar("_T")
+_TURN_SECONDS = 0.5  # between two looks at an operation that the SDK follows
+_ASK_SECONDS = 5.0  # between two questions to the service, where it does not name a time itself
+_LINK_POLICY = "iothubowner"  # what `az iot dps linked-hub create` takes
+_SUBSCRIPTIONS = "2022-12-01"
+
+Tick = Callable[[], None]
+"""Called again and again while Azure is at work."""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    id: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str
+    location: str
+
+
+@dataclass(frozen=True)
+class HubResource:
+    name: str
+    location: str
+    sku: str
+    state: str  # Active, Activating, …
+    provisioning: str  # Succeeded, Failed, or what Azure is at
+    host: str
+
+
+@dataclass(frozen=True)
+class ServiceResource:
+    name: str
+    location: str
+    sku: str
+    state: str
+    provisioning: str
+    id_scope: str
+    host: str  # where enrollments are made
+    devices_host: str  # where devices register
+    hubs: tuple[str, ...]  # the host names of the linked ones
+
+    def is_linked(self, host: str) -> bool:
+        return host.casefold() in {one.casefold() for one in self.hubs}
+
+
+class Resources:
+    """The configured names in one subscription. Every method raises HubError, nothing else, where it is refused.
+
+    Whatever is made goes on in Azure when the caller is cut off: the next run finds it, and waits for it.
+    """
+
+    def __init__(self, target: Target, credential: "TokenCredential") -> None:
+        quiet_sdk_loggers()
+        self._target = target
+        self._credential = credential
+        self._group = target.resource_group
+
+    def subscription(self) -> Subscription:
+        from azure.core.rest import HttpRequest
+
+        def ask() -> Subscription:
+            address = f"/subscriptions/{self._target.subscription_id}"
+            response = self._groups.send_request(HttpRequest("GET", address, params={"api-version": _SUBSCRIPTIONS}))
+            response.raise_for_status()
+            found = response.json()
+            return Subscription(str(found["subscriptionId"]), str(found["displayName"]), str(found["state"]))
+
+        return self._ask("reading the subscription", ask)
+
+    def group(self) -> Group | None:
+        return self._find(
+            f"reading the resource group {self._group}",
+            lambda: _group(self._groups.resource_groups.get(self._group)),
+        )
+
+    def hub(self) -> HubResource | None:
+        name = self._target.hub
+        return self._find(f"reading the hub {name}", lambda: _hub(self._hubs.iot_hub_resource.get(self._group, name)))
+
+    def service(self) -> ServiceResource | None:
+        name = self._target.provisioning_service
+        return self._find(
+            f"reading the provisioning service {name}",
+            lambda: _service(self._services.iot_dps_resource.get(name, self._group)),
+        )
+
+    def device_count(self) -> int:
+        stats = self._ask(
+            "counting devices", lambda: self._hubs.iot_hub_resource.get_stats(self._group, self._target.hub)
+        )
+        return int(stats.total_device_count or 0)
+
+    def free_hub(self) -> str | None:
+        """The subscription's free hub: it may have one."""
+        found = self._ask(
+            "listing the subscription's hubs", lambda: list(self._hubs.iot_hub_resource.list_by_subscription())
+        )
+        return next((str(one.name) for one in found if one.sku and one.sku.name == "F1"), None)
+
+    def require_free_names(self, *, hub: bool, service: bool) -> None:
+        """Of what is to be made: names are unique in all of Azure. Raises HubError."""
+        if hub:
+            self._require_free(self._target.hub, self._hubs.iot_hub_resource.check_name_availability)
+        if service:
+            check = self._services.iot_dps_resource.check_provisioning_service_name_availability
+            self._require_free(self._target.provisioning_service, check)
+
+    def make_group(self, location: str, tags: dict[str, str]) -> None:
+        body = {"location": location, "tags": tags}
+        self._ask(
+            f"making the resource group {self._group}",
+            lambda: self._groups.resource_groups.create_or_update(self._group, body),
+        )
+
+    def make_hub(self, location: str, sku: str, tags: dict[str, str], tick: Tick) -> None:
+        """A new one. What exists already is refused with 412: without its etag nothing is overwritten."""
+        body: dict[str, Any] = {"location": location, "sku": {"name": sku, "capacity": 1}, "tags": tags}
+        if sku == "F1":
+            # The usual four partitions are two more than a free hub may have:
+            # https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-quotas-throttling
+            body["properties"] = {"eventHubEndpoints": {"events": {"retentionTimeInDays": 1, "partitionCount": 2}}}
+        hubs, name = self._hubs.iot_hub_resource, self._target.hub
+        self._follow(
+            f"making the hub {name}",
+            lambda: hubs.begin_create_or_update(self._group, name, body, polling_interval=_ASK_SECONDS),
+            tick,
+        )
+
+    def make_service(self, location: str, tags: dict[str, str], tick: Tick) -> None:
+        """A new one, linked to the hub, which is there."""
+        links = {"iotHubs": [self._link()]}
+        body = {"location": location, "sku": {"name": "S1", "capacity": 1}, "tags": tags, "properties": links}
+        self._put_service(f"making the provisioning service {self._target.provisioning_service}", body, tick)
+
+    def add_link(self, tick: Tick) -> None:
+        """Beside the links that are there: their keys are masked when read, and taken back so."""
+        name = self._target.provisioning_service
+        doing = f"linking the hub to {name}"
+        kept = self._ask(doing, lambda: self._services.iot_dps_resource.get(name, self._group))
+        kept.properties.iot_hubs = [*(kept.properties.iot_hubs or []), self._link()]
+        self._put_service(doing, kept, tick)  # with its etag: refused if somebody changed it meanwhile
+
+    def settle_hub(self, tick: Tick) -> HubResource:
+        """Wait until Azure is done with it: another run may have begun it."""
+        return self._settle(self.hub, tick)
+
+    def settle_service(self, tick: Tick) -> ServiceResource:
+        return self._settle(self.service, tick)
+
+    def close(self) -> None:
+        for name in ("_groups", "_hubs", "_services"):
+            if client := self.__dict__.get(name):
+                client.close()
+
+    # --- the clients, each at its first use ----------------------------------------------------------------------
+
+    @functools.cached_property
+    def _groups(self) -> Any:
+        from azure.mgmt.resource.resources import ResourceManagementClient
+
+        return self._open(ResourceManagementClient)
+
+    @functools.cached_property
+    def _hubs(self) -> Any:
+        from azure.mgmt.iothub import IotHubClient
+
+        return self._open(IotHubClient)
+
+    @functools.cached_property
+    def _services(self) -> Any:
+        from azure.mgmt.iothubprovisioningservices import IotDpsClient
+
+        return self._open(IotDpsClient)
+
+    def _open(self, kind: Callable[..., _T]) -> _T:
+        from thingmint.hub.credentials import MANAGEMENT_SCOPE
+
+        target = self._target
+        with refusals(target, "preparing the subscription's clients"):
+            return kind(
+                self._credential,
+                target.subscription_id,
+                base_url=target.arm_url,
+                credential_scopes=[MANAGEMENT_SCOPE],
+                **client_options(target),
+            )
+
+    # --- helpers -----------------------------------------------------------------------------------------------
+
+    def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
+        return patiently(self._target, doing, step, service="management")
+
+    def _find(self, doing: str, step: Callable[[], _T]) -> _T | None:
+        """None where it, or the resource group, is not there; a subscription that is not there is a HubError."""
+        try:
+            return self._ask(doing, step)
+        except HubError as refusal:
+            if refusal.status == 404 and refusal.code in {"ResourceNotFound", "ResourceGroupNotFound"}:
+                return None
+            raise
+
+    def _require_free(self, name: str, check: Callable[[dict[str, str]], Any]) -> None:
+        answer = self._ask(f"asking whether the name {name} is free", lambda: check({"name": name}))
+        if not answer.name_available:
+            obstacle = name_taken(name)
+            raise HubError(
+                f"nothing was made: {obstacle.why}",
+                detail=str(answer.message or ""),
+                things_to_try=obstacle.things_to_try,
+            )
+
+    def _link(self) -> dict[str, str]:
+        """With the hub's key in it: never shown, and never kept."""
+        hub = self._target.hub
+        found = self._ask(
+            "reading the hub's key",
+            lambda: self._hubs.iot_hub_resource.get_keys_for_key_name(self._group, hub, _LINK_POLICY),
+        )
+        location = self._ask("reading the hub", lambda: self._hubs.iot_hub_resource.get(self._group, hub)).location
+        parts = (
+            f"HostName={self._target.hub_host};SharedAccessKeyName={_LINK_POLICY};SharedAccessKey={found.primary_key}"
+        )
+        return {"connectionString": parts, "location": str(location)}
+
+    def _put_service(self, doing: str, body: Any, tick: Tick) -> None:
+        services, name = self._services.iot_dps_resource, self._target.provisioning_service
+        self._follow(
+            doing,
+            lambda: services.begin_create_or_update(self._group, name, body, polling_interval=_ASK_SECONDS),
+            tick,
+        )
+
+    def _follow(self, doing: str, begin: Callable[[], Any], tick: Tick) -> None:
+        """Begin it, and wait for its end."""
+        poller = self._ask(doing, begin)
+        while not poller.done():
+            tick()
+            poller.wait(_TURN_SECONDS)
+        with refusals(self._target, doing):
+            poller.result()
+
+    def _settle(self, read: Callable[[], _T | None], tick: Tick) -> _T:
+        asked = time.monotonic()
+        while True:
+            found: Any = read()
+            if found is None:
+                raise HubError("what was being made is gone.", things_to_try=["run the same command again"])
+            if found.provisioning == "Failed":
+                raise HubError(
+                    f"Azure failed to make {found.name} ({found.location}).",
+                    things_to_try=[
+                        "delete it in the portal, then run the same command again",
+                        "https://azure.status.microsoft",
+                    ],
+                )
+            if found.provisioning == "Succeeded":
+                return found  # type: ignore[no-any-return]
+            asked += _TURN_SECONDS if self._target.local else _ASK_SECONDS
+            while time.monotonic() < asked:
+                tick()
+                time.sleep(_TURN_SECONDS)
+
+
+def _group(found: Any) -> Group:
+    return Group(str(found.name), str(found.location))
+
+
+def _hub(found: Any) -> HubResource:
+    properties = found.properties
+    return HubResource(
+        name=str(found.name),
+        location=str(found.location),
+        sku=_plain(found.sku.name),
+        state=_plain(properties.state),
+        provisioning=_plain(properties.provisioning_state),
+        host=str(properties.host_name or ""),
+    )
+
+
+def _service(found: Any) -> ServiceResource:
+    properties = found.properties
+    return ServiceResource(
+        name=str(found.name),
+        location=str(found.location),
+        sku=_plain(found.sku.name),
+        state=_plain(properties.state),
+        provisioning=_plain(properties.provisioning_state),
+        id_scope=str(properties.id_scope or ""),
+        host=str(properties.service_operations_host_name or ""),
+        devices_host=str(properties.device_provisioning_host_name or ""),
+        hubs=tuple(str(one.name) for one in properties.iot_hubs or ()),
+    )
+
+
+def _plain(word: Any) -> str:
+    """The SDKs' models hold a word as text, or as an enumeration's member that knows it."""
+    return str(getattr(word, "value", word) or "")

@@ -1,0 +1,249 @@
+"""hub-create: resource group, hub, provisioning service and their link, where they are missing; nothing is replaced."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from thingmint.errors import HubError, InputError
+from thingmint.session import Session
+from thingmint.workflows import consent, targets
+
+if TYPE_CHECKING:
+    from thingmint.hub.resources import Group, HubResource, Resources, ServiceResource, Subscription
+    from thingmint.target import Target
+
+_SKUS = ("F1", "S1")
+_PRICES = "https://azure.microsoft.com/pricing/details/iot-hub/"  # of the hub and of the provisioning service
+_COSTS = {"F1": "free", "S1": "charged"}
+_NEXT = "invoke rootca subca verify device --imei ID"
+_TURNS = 5  # how often somebody else may come first before the error is told
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What was asked for; `tags` mark what is made, so that whoever pays can tell what it is."""
+
+    location: str
+    sku: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is there already."""
+
+    subscription: "Subscription"
+    group: "Group | None"
+    hub: "HubResource | None"
+    service: "ServiceResource | None"
+    hub_host: str
+
+    @property
+    def linked(self) -> bool:
+        return self.service is not None and self.service.is_linked(self.hub_host)
+
+    @property
+    def busy(self) -> bool:
+        """An earlier run was cut off, or another one is at it."""
+        return any(one and one.provisioning != "Succeeded" for one in (self.hub, self.service))
+
+
+def hub_create(session: Session, *, sku: str | None, location: str | None, yes: bool = False) -> None:
+    """Show subscription, names, locations and cost classes; ask; make what is missing, each with its progress."""
+    wish = _wish(session, sku, location)
+    if session.dry:
+        targets.announce(session)
+        for line in _lines(session, wish, None):
+            session.console.say(line)
+        session.console.say("would make what of these is missing (whether it is was not asked)")
+        return
+    with _opened(session) as (resources, target):
+        found = _look(resources, target)
+        for line in _lines(session, wish, found):
+            session.console.say(line)
+        _tell_kept(session, wish, found)
+        if found.linked and not found.busy:
+            session.console.say("unchanged: all of it is there")
+        else:
+            _require_possible(resources, found, wish)
+            consent.ask(session, _deed(found), yes=yes)
+            _make(session, resources, found, wish)
+        service = resources.settle_service(lambda: None)
+        session.console.say(
+            f"  hub: {target.hub_host} · provisioning service: {service.host}, id scope {service.id_scope}"
+        )
+        session.console.next_step(f"{_NEXT}; invoke hub-show shows this again")
+
+
+@contextmanager
+def _opened(session: Session) -> "Iterator[tuple[Resources, Target]]":
+    from thingmint.hub.resources import Resources
+
+    target, credential, _lab = targets.sign_in(session)
+    resources = Resources(target, credential)
+    try:
+        yield resources, target
+    finally:
+        resources.close()
+
+
+def _wish(session: Session, sku: str | None, location: str | None) -> _Wish:
+    azure = session.settings.azure
+    wanted = (sku or "F1").upper()
+    if wanted not in _SKUS:
+        raise InputError(f"--sku {sku!r} is none of {', '.join(_SKUS)}.", things_to_try=["F1 is free, S1 is charged"])
+    place = azure.location if location is None else location.replace(" ", "").lower()
+    if not re.fullmatch(r"[a-z0-9]{3,40}", place, re.ASCII):
+        raise InputError(
+            f"--location {location!r} is no location.",
+            things_to_try=["one like australiaeast: az account list-locations --query [].name --output table"],
+        )
+    tags = {"application": "thingmint", "environment": "production" if azure.production else "dev"}
+    return _Wish(place, wanted, tags)
+
+
+def _look(resources: "Resources", target: "Target") -> _Found:
+    subscription = resources.subscription()
+    group = resources.group()
+    return _Found(
+        subscription,
+        group,
+        resources.hub() if group else None,
+        resources.service() if group else None,
+        target.hub_host,
+    )
+
+
+def _lines(session: Session, wish: _Wish, found: _Found | None) -> Iterator[str]:
+    """A line for each: name, location, cost, and whether it is there. `found` is None where nothing was asked."""
+    azure = session.settings.azure
+    number = azure.subscription_id
+    yield f"  subscription          {f'{found.subscription.name} ({number})' if found else number}"
+    group, hub, service = (found.group, found.hub, found.service) if found else (None, None, None)
+    rows = (
+        ("resource group", azure.resource_group, group.location if group else wish.location, "", group),
+        ("hub", azure.hub, hub.location if hub else wish.location, _cost(hub.sku if hub else wish.sku), hub),
+        (
+            "provisioning service",
+            azure.provisioning_service,
+            service.location if service else wish.location,
+            _cost("S1"),
+            service,
+        ),
+    )
+    width = max(len(name) for _, name, *_ in rows)
+    for what, name, place, cost, there in rows:
+        state = "" if found is None else "  exists" if there else "  to be made"
+        yield f"  {what:<20}  {name:<{width}}  {place}{f'  {cost}' if cost else ''}{state}"
+    state = "" if found is None else "  exists" if found.linked else "  to be made"
+    yield f"  {'link':<20}  {azure.hub} → {azure.provisioning_service}{state}"
+    if session.settings.target == "lab":
+        yield f"  in the lab nothing is charged; on Azure: {_PRICES}"
+    else:
+        yield f"  how much is charged, Microsoft says: {_PRICES}"
+
+
+def _cost(sku: str) -> str:
+    return f"{sku}, {_COSTS.get(sku, 'charged')}"
+
+
+def _tell_kept(session: Session, wish: _Wish, found: _Found) -> None:
+    """What is there with other properties than those asked for: it stays as it is."""
+    say = session.console.say
+    for one in (found.group, found.hub, found.service):
+        if one and one.location != wish.location:
+            say(f"kept: {one.name} is in {one.location}, not in {wish.location}: what exists does not move")
+    if found.hub and found.hub.sku != wish.sku:
+        say(f"kept: {found.hub.name} is {found.hub.sku}, not {wish.sku}")
+    if found.service and not found.linked and found.service.hubs:
+        say(f"kept: {found.service.name} is linked to {', '.join(found.service.hubs)}, too")
+
+
+def _require_possible(resources: "Resources", found: _Found, wish: _Wish) -> None:
+    """Before anything is made: names that are free, and the one free hub that a subscription may have."""
+    resources.require_free_names(hub=found.hub is None, service=found.service is None)
+    if found.hub is None and wish.sku == "F1" and (other := resources.free_hub()):
+        raise HubError(
+            f"nothing was made: the subscription has its one free hub already: {other}.",
+            things_to_try=[
+                "use that one: azure.hub and azure.resource_group",
+                "make a hub that is charged: invoke hub-create --sku S1",
+                "delete that one, if nobody needs it",
+            ],
+        )
+
+
+def _deed(found: _Found) -> str:
+    missing = [
+        name
+        for name, there in (
+            ("resource group", found.group),
+            ("hub", found.hub),
+            ("provisioning service", found.service),
+            ("link", found.linked),
+        )
+        if not there
+    ]
+    return f"make {', '.join(missing)} in {found.subscription.name}" if missing else "go on with what was begun"
+
+
+def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) -> None:
+    azure = session.settings.azure
+    console = session.console
+    try:
+        if found.group is None:
+            resources.make_group(wish.location, wish.tags)
+            console.say(f"made: resource group {azure.resource_group}")
+        with console.waiting(f"the hub {azure.hub}") as tick:
+            made = _made(
+                resources.hub,
+                lambda: resources.make_hub(wish.location, wish.sku, wish.tags, tick),
+                lambda: resources.settle_hub(tick),
+            )
+        console.say(f"{'made' if made else 'there'}: hub {azure.hub}")
+        with console.waiting(f"the provisioning service {azure.provisioning_service}") as tick:
+            made = _made(
+                resources.service,
+                lambda: resources.make_service(wish.location, wish.tags, tick),
+                lambda: resources.settle_service(tick),
+            )
+            linked = _link(resources, found.hub_host, tick)
+        console.say(f"{'made' if made else 'there'}: provisioning service {azure.provisioning_service}")
+        console.say(f"{'linked' if made or linked else 'there'}: {azure.hub} → {azure.provisioning_service}")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; what was begun goes on by itself: run the same line again, and it is waited for"
+        ) from None
+
+
+def _made(read: Callable[[], object], make: Callable[[], None], settle: Callable[[], object]) -> bool:
+    """Make it unless it is there; wait until it is whole. False if it was there, or somebody else came first."""
+    if read() is not None:
+        settle()
+        return False
+    try:
+        make()
+    except HubError as refusal:
+        if refusal.status not in {409, 412} or read() is None:
+            raise
+        settle()
+        return False
+    settle()
+    return True
+
+
+def _link(resources: "Resources", host: str, tick: Callable[[], None]) -> bool:
+    """Add the link unless it is there; what somebody changed meanwhile is read again first. False if it was there."""
+    for turn in range(_TURNS):
+        if resources.settle_service(tick).is_linked(host):
+            return False
+        try:
+            resources.add_link(tick)
+        except HubError as refusal:
+            if refusal.status not in {409, 412} or turn == _TURNS - 1:
+                raise
+        else:
+            return True
+    return False
