@@ -28,7 +28,7 @@ peers: ## Nordic's own tools into .venv, for the tests that run them against the
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/pip --disable-pip-version-check -q install --require-hashes -r requirements-peers.lock
 
-node-client: ## Microsoft's device SDK for Node.js into tests/node, for the test that runs it against the lab
+node-client: ## Microsoft's device SDKs for Node.js into tests/node, for the tests that run them against the lab
 	@npm ci --prefix tests/node --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
 
 az: ## Microsoft's az into .az, for the tests that run it against the lab (two minutes, 733 MB)

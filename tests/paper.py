@@ -81,9 +81,10 @@ def make(
     start: dt.timedelta = -DAY,
     end: dt.timedelta = 30 * DAY,
     key_ids: bool = True,
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> Paper:
     """Self-signed without an issuer; times count from now; without key ids only the signature tells namesakes apart."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     signer = issuer.key if issuer else key
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
     now = dt.datetime.now(dt.UTC)

@@ -61,3 +61,13 @@ def test_what_a_stream_cannot_encode_is_escaped(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stdout", stream)
     Console().result("└─ ü")
     assert stream.buffer.getvalue().rstrip() == rb"\u2514\u2500 " + "ü".encode("cp1252")
+
+
+def test_what_takes_its_time_tells_how_long_on_lines_of_their_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thingmint.console._LINE_SECONDS", 0.0)
+    with Console().waiting("the hub") as tick:
+        tick()
+        tick()
+    assert capsys.readouterr().err == "the hub: 0:00\n" * 2

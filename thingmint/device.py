@@ -188,7 +188,7 @@ def _explain(
     port = _WEBSOCKETS_PORT if websockets else _PORT
     blocked = [f"is port {port} ({'MQTT over websockets' if websockets else 'MQTT'}) open in the firewall?"]
     if not websockets:
-        blocked.append(f"where a network blocks {_PORT}: invoke connect --imei {device_id} --websockets")
+        blocked.append(f"where a network blocks {_PORT}: invoke connect --websockets --imei {device_id}")
     doing = f"connecting {device_id} to {host} failed"
     reason = next((str(link.reason) for link in reversed(chain) if isinstance(link, ssl.SSLError)), "")
     if "SSLCertVerificationError" in names:

@@ -32,37 +32,35 @@ class Refused(Exception):  # noqa: N818
     """What az said."""
 
 
-@pytest.fixture
-def az(bare: CommandLine) -> Az:
+def enter(line: CommandLine) -> Az:
     """`az …` in a shell that `lab-env` set up: the JSON that it printed. Raises Refused."""
     report = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
     done = subprocess.run(
         ["/bin/sh", "-c", f'eval "$({INVOKE} lab-env)"; {report}'],
         cwd=ROOT,
-        env=bare.environment,
+        env=line.environment,
         check=True,
         capture_output=True,
         text=True,
     )
     environment = json.loads(done.stdout)
 
-    def run(*words: str) -> Any:
+    def az(*words: str) -> Any:
         assert AZ
         done = subprocess.run(
-            [AZ, *words], cwd=bare.workspace / "ca", env=environment, check=False, capture_output=True, text=True,
+            [AZ, *words], cwd=line.workspace / "ca", env=environment, check=False, capture_output=True, text=True,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if done.returncode:
             raise Refused(done.stderr)
         return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout.strip()
 
-    return run
+    return az
 
 
-def test_the_articles_commands_pass_in_the_articles_order(
-    bare: CommandLine, az: Az, make_session_in: MakeSession
-) -> None:
+def test_the_articles_commands_pass_in_the_articles_order(bare: CommandLine, make_session_in: MakeSession) -> None:
     bare.ok("rootca", "subca")
+    az = enter(bare)
     tenant = "22222222-3333-4444-5555-666666666666"
     az("login", "--service-principal", "--username", "me", "--password", "hush-secret", "--tenant", tenant)
     (subscription,) = [one["id"] for one in az("account", "list")]
@@ -105,6 +103,10 @@ def test_the_articles_commands_pass_in_the_articles_order(
     assert (folder / "azure/azureProfile.json").exists()  # az kept its own in there, and nothing at home
     own = [path for path in folder.iterdir() if path.is_file()]
     assert not [path for path in own if b"hush-secret" in path.read_bytes()]
+
+    bare.ok("lab-down")
+    az = enter(bare)  # the sign-in outlives the lab that it was made at, its token does not
+    assert az("iot", "hub", "list", "--query", "[0].name", "--output", "tsv") == hub
 
 
 def test_the_account_is_filled_by_az_where_it_is_empty(bare: CommandLine, request: pytest.FixtureRequest) -> None:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.commands.conftest import INVOKE, ROOT, CommandLine, ForkedLine
+from tests.commands.conftest import INVOKE, ROOT, CommandLine
 
 GROUP, HUB, SERVICE = "rg-iotcore-dev-001", "iot-hub001-0xacc5-dev", "provs-iotcore-0xacc5-dev"
 
@@ -17,53 +17,53 @@ def log(line: CommandLine) -> str:
     return (line.workspace / "lab/lab.log").read_text()
 
 
-def test_from_nothing_to_a_linked_hub(forked: ForkedLine) -> None:
-    forked.ok("lab-up", "--empty")
-    missing = forked("hub-show")
+def test_from_nothing_to_a_linked_hub(bare: CommandLine) -> None:
+    bare.ok("lab-up", "--empty")
+    missing = bare("hub-show")
     assert missing.returncode == 5
     assert "hub\tmissing" in missing.stdout
     assert "make it: invoke hub-create" in missing.stderr
     for task in (("cas",), ("devices",)):
-        refused = forked(*task)
+        refused = bare(*task)
         assert refused.returncode == 5
         assert "make it: invoke hub-create" in refused.stderr
-    unasked = forked("hub-create")
+    unasked = bare("hub-create")
     assert unasked.returncode == 2
     assert "make resource group, hub, provisioning service, link in Lab? [y/N]" in unasked.stderr
     assert f"{HUB}     australiaeast  F1, free  to be made" in unasked.stderr
     assert f"{SERVICE}  australiaeast  S1, charged  to be made" in unasked.stderr
-    assert "created" not in log(forked)
-    made = forked.ok("hub-create", "--yes")
+    assert "created" not in log(bare)
+    made = bare.ok("hub-create", "--yes")
     for done in (f"made: resource group {GROUP}", f"made: hub {HUB}", f"linked: {HUB} → {SERVICE}"):
         assert done in made.stderr
-    again = forked.ok("hub-create", "--sku", "s1", "--location", "West Europe")  # nobody is asked
+    again = bare.ok("hub-create", "--sku", "s1", "--location", "West Europe")  # nobody is asked
     assert "unchanged: all of it is there" in again.stderr
     assert f"kept: {HUB} is F1, not S1" in again.stderr
     assert f"kept: {HUB} is in australiaeast, not in westeurope" in again.stderr
-    assert log(forked).count(" created") == 3
-    shown = json.loads(forked.ok("hub-show", "--json").stdout)
+    assert log(bare).count(" created") == 3
+    shown = json.loads(bare.ok("hub-show", "--json").stdout)
     assert shown["provisioningService"]["idScope"].startswith("0ne")
     assert shown["provisioningService"]["linkedHubs"] == [shown["hub"]["hostName"]]
-    ready = forked.ok("rootca", "subca", "verify", "device", "--imei", "thing", "hub-show")
+    ready = bare.ok("rootca", "subca", "verify", "device", "--imei", "thing", "hub-show")
     assert "hub.verifiedCertificates\t1" in ready.stdout
     assert "hub.devices\t1" in ready.stdout
 
 
-def test_wrong_values_are_refused_before_anything_is_asked(forked: ForkedLine) -> None:
+def test_wrong_values_are_refused_before_anything_is_asked(bare: CommandLine) -> None:
     for words in (("--sku", "B1"), ("--location", "the moon!")):
-        refused = forked("hub-create", "--yes", *words)
+        refused = bare("hub-create", "--yes", *words)
         assert refused.returncode == 2
         assert words[1] in refused.stderr
-    forked.ok("--dry", "hub-create", "hub-show")
-    assert not forked.workspace.exists()
+    bare.ok("--dry", "hub-create", "hub-show")
+    assert not bare.workspace.exists()
 
 
-def test_a_production_hub_wants_its_name_typed(forked: ForkedLine) -> None:
-    forked.ok("lab-up", "--empty")
-    refused = forked("hub-create", "--yes", THINGMINT_AZURE_PRODUCTION="true")
+def test_a_production_hub_wants_its_name_typed(bare: CommandLine) -> None:
+    bare.ok("lab-up", "--empty")
+    refused = bare("hub-create", "--yes", THINGMINT_AZURE_PRODUCTION="true")
     assert refused.returncode == 2
     assert "Type the hub's name" in refused.stderr
-    assert "created" not in log(forked)
+    assert "created" not in log(bare)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="its Ctrl-C reaches a whole console")

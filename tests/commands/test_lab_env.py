@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,18 @@ def test_sdks_without_any_option_reach_the_lab_and_nothing_else_is_reached(space
     elsewhere = "import urllib.request; urllib.request.urlopen('https://example.org', timeout=10)"
     assert "403" in in_lab_shell(spaced, f"{sys.executable} -c {shlex.quote(elsewhere)}").stderr
     assert "CONNECT example.org:443" in (spaced.workspace / "lab/lab.log").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("curl"), reason="needs curl and a POSIX shell")
+def test_a_program_that_is_no_sdk_gets_a_token_and_uses_it(spaced: CommandLine) -> None:
+    form = "grant_type=client_credentials&client_id=any&client_secret=any&scope=https://management.azure.com/.default"
+    script = f"""
+        token=$(curl -sSf -d '{form}' "https://login.microsoftonline.com/$AZURE_TENANT_ID/oauth2/v2.0/token" |
+            sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+        curl -sSf -H "Authorization: Bearer $token" 'https://management.azure.com/tenants?api-version=2022-12-01'
+    """
+    done = in_lab_shell(spaced, script)
+    assert json.loads(done.stdout)["value"], done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the script is for a POSIX shell")

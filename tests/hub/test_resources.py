@@ -158,3 +158,30 @@ def test_a_subscription_that_is_not_yours_is_named(server: FaultServer, azure: T
         with pytest.raises(HubError, match=f"the subscription {azure.subscription_id} is not known, or not to you"):
             ask()
     resources.close()
+
+
+HUB = {"name": "hub", "location": PLACE, "sku": {"name": "F1"}, "properties": {"provisioningState": "Failed"}}
+
+
+def test_a_connection_that_breaks_while_azure_is_at_work_says_run_again(server: FaultServer, azure: Target) -> None:
+    begun = {"Azure-AsyncOperation": f"https://{server.host}/operation?api-version=2023-06-30", "Retry-After": "0"}
+    server.plan = Plan(201, HUB, headers=begun, times=1, then=Plan(manner="drop"))
+    resources = Resources(azure, Credential())  # type: ignore[arg-type]
+    with pytest.raises(HubError, match="broke before the answer was complete") as error:
+        resources.make_hub(PLACE, "F1", TAGS, idle)
+    assert "run the same command again" in error.value.things_to_try[0]
+    resources.close()
+
+
+def test_what_azure_failed_at_is_told_in_its_words(server: FaultServer, azure: Target) -> None:
+    begun = {"Azure-AsyncOperation": f"https://{server.host}/operation?api-version=2023-06-30", "Retry-After": "0"}
+    failed = {"status": "Failed", "error": {"code": "500008", "message": "the region is full"}}
+    server.plan = Plan(201, HUB, headers=begun, times=1, then=Plan(200, failed))
+    resources = Resources(azure, Credential())  # type: ignore[arg-type]
+    with pytest.raises(HubError, match="making the hub iot-hub001-0x0123-dev failed") as error:
+        resources.make_hub(PLACE, "F1", TAGS, idle)
+    assert "the region is full" in error.value.detail
+    server.plan = Plan(200, HUB)
+    with pytest.raises(HubError, match=f"Azure failed to make hub .{PLACE}."):
+        resources.settle_hub(idle)
+    resources.close()

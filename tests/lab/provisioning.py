@@ -1,10 +1,15 @@
 """What the tests of the provisioning service talk to it with: Microsoft's management SDK, and its REST by azure-core."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import http.client
+import json
+import ssl
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +21,10 @@ from azure.mgmt.iothubprovisioningservices.models import CertificateProperties, 
 
 from tests.lab.clients import Lab
 from tests.paper import Paper
+from thingmint.target import PROVISIONING_DEVICES
 
+Files = tuple[Path, Path]
+Answer = tuple[int, dict[str, str], Any]
 AUDIENCE = "https://azure-devices-provisioning.net"
 
 
@@ -75,6 +83,16 @@ class Service:
     def enroll_group(self, group: str, **changes: Any) -> Any:
         return self.done("PUT", f"enrollmentGroups/{group}", body=by_reference(group) | changes)
 
+    def register(self, registration_id: str, files: Files) -> tuple[int, Any]:
+        """A device's registration over HTTPS: the outcome, or the refusal."""
+        place = f"/{self.id_scope}/registrations/{registration_id}"
+        status, _, told = ask_as_device(
+            self.lab, files, "PUT", f"{place}/register", {"registrationId": registration_id}
+        )
+        if status != 202:
+            return status, told
+        return ask_as_device(self.lab, files, "GET", f"{place}/operations/{told['operationId']}")[::2]
+
     def empty(self) -> None:
         for path, name in (("enrollmentGroups", "enrollmentGroupId"), ("enrollments", "registrationId")):
             for one in self.done("POST", f"{path}/query", body={"query": "SELECT *"}):
@@ -113,3 +131,16 @@ def signature(host: str, key: str, *, lifetime: int = 60, policy: str = "provisi
     digest = hmac.digest(base64.b64decode(key), f"{resource}\n{expiry}".encode(), hashlib.sha256)
     value = f"sr={resource}&sig={quote(base64.b64encode(digest), safe='')}&se={expiry}&skn={policy}"
     return {"Authorization": f"SharedAccessSignature {value}"}
+
+
+def ask_as_device(lab: Lab, files: Files | None, method: str, path: str, body: object = None) -> Answer:
+    """Through the proxy to the service's real name, with a certificate."""
+    context = ssl.create_default_context(cafile=str(lab.target.ca_file))
+    if files:
+        context.load_cert_chain(*files)
+    connection = http.client.HTTPSConnection("127.0.0.1", lab.running.proxy_port, context=context, timeout=10)
+    connection.set_tunnel(PROVISIONING_DEVICES, 443)
+    with contextlib.closing(connection):
+        connection.request(method, f"{path}?api-version=2021-10-01", None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, json.load(response)

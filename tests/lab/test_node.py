@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clients import Lab, wait_until
+from tests.lab.provisioning import Service
 from tests.paper import Paper, make
+from thingmint.target import PROVISIONING_DEVICES
 
 FOLDER = Path(__file__).parent.parent / "node"
 NODE = shutil.which("node")
@@ -16,13 +18,15 @@ NODE = shutil.which("node")
 pytestmark = [
     pytest.mark.node,
     pytest.mark.skipif(NODE is None, reason="there is no node here"),
-    pytest.mark.skipif(not (FOLDER / "node_modules/azure-iot-device").is_dir(), reason="run `make node-client`"),
+    pytest.mark.skipif(
+        not (FOLDER / "node_modules/azure-iot-provisioning-device").is_dir(), reason="run `make node-client`"
+    ),
 ]
 
 Device = tuple[str, tuple[Path, Path]]
 
 
-def send(lab: Lab, device_id: str, files: tuple[Path, Path], body: str) -> subprocess.CompletedProcess[str]:
+def run(lab: Lab, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     assert NODE
     environment = {
         **os.environ,
@@ -30,13 +34,12 @@ def send(lab: Lab, device_id: str, files: tuple[Path, Path], body: str) -> subpr
         "HTTPS_PROXY": f"http://127.0.0.1:{lab.running.proxy_port}",
     }
     return subprocess.run(
-        [NODE, FOLDER / "send.js", lab.target.hub_host, device_id, *files, body],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        [NODE, FOLDER / program, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
+
+
+def send(lab: Lab, device_id: str, files: tuple[Path, Path], body: str) -> subprocess.CompletedProcess[str]:
+    return run(lab, "send.js", lab.target.hub_host, device_id, *files, body)
 
 
 def test_its_telemetry_is_heard(lab: Lab, device_files: Device) -> None:
@@ -60,3 +63,15 @@ def test_it_is_refused_with_anothers_certificate(
         assert "Error" in done.stderr
         assert reason in heard()
     assert lab.running.telemetry(device_id) == []
+
+
+def test_it_registers_and_is_heard_by_the_hub_it_was_assigned_to(
+    lab: Lab, provisioning: Service, subca: Paper, tmp_path: Path
+) -> None:
+    provisioning.upload("subca", subca)
+    provisioning.enroll_group("node")
+    files = subca.issue("node-1").save(tmp_path, "leaf")
+    done = run(lab, "register.js", PROVISIONING_DEVICES, provisioning.id_scope, "node-1", *files)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{lab.target.hub_host} node-1\n", "")
+    assert send(lab, "node-1", files, "assigned").stdout == "sent\n"
+    assert [heard.body for heard in lab.running.telemetry("node-1")] == ["assigned"]

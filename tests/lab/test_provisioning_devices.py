@@ -188,14 +188,17 @@ def test_a_ca_certificate_can_be_in_the_group_itself(provisioning: Service, regi
 
 
 def test_a_ca_certificate_counts_until_it_expires(lab: Lab, provisioning: Service, register: Register) -> None:
-    brief = make("Brief CA", end=dt.timedelta(seconds=4))
-    hold(provisioning, "g", brief)
+    brief = make("Brief CA", end=dt.timedelta(seconds=6))
+    renewed = make("Brief CA", key=brief.key)
+    hold(provisioning, "g1", brief)
     leaf = brief.issue("dev-10")
     wait_until(lambda: dt.datetime.now(dt.UTC) > brief.certificate.not_valid_after_utc + dt.timedelta(seconds=1), 20)
     log = lab.mark()
     with pytest.raises(NotRegistered, match="401"):
         register("dev-10", leaf)
     assert "(401002): 'CN=Brief CA' above its certificate is not accepted: it expired on" in log()
+    hold(provisioning, "g2", renewed)  # the same name and key
+    assert register("dev-10", leaf).status == "assigned"
 
 
 @pytest.mark.parametrize(

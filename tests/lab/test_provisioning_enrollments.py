@@ -117,7 +117,7 @@ def test_signing_certificates_are_cas_in_date(provisioning: Service, subca: Pape
         ({"iotHubs": "hub"}, "no list"),
         ({"attestation": {"type": "x509"}}, "needs the type x509"),
         ({"reprovisionPolicy": {"updateHubAssignment": "yes"}}, "neither true nor false"),
-        ({"initialTwin": {"tags": float("nan")}}, "JSON does not know"),
+        ({"initialTwin": {"tags": float("nan")}}, "is no JSON object"),
         ({"initialTwin": []}, "is no object"),
         ({"initialTwin": {"tags": {"a.b": 1}}}, "initialTwin is not accepted: a name in tags"),
     ],

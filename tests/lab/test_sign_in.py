@@ -64,6 +64,7 @@ def test_the_older_endpoint_answers_in_its_own_form(lab: Lab) -> None:
         ({"client_secret": ""}, 401, 7000216),
         ({"client_id": ""}, 400, 900144),
         ({"grant_type": "password"}, 400, 70003),
+        ({"path": "oauth2/v2.0/devicecode"}, 400, 70003),  # az login, where there is no browser
         ({"scope": "https://graph.microsoft.com/.default"}, 400, 500011),
     ],
 )

@@ -16,7 +16,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.lab.clients import Lab, connect_packet, publish_packet, username, wait_until
+from tests.lab.provisioning import Service
 from tests.paper import Paper, make
+from thingmint.target import PROVISIONING_DEVICES
 
 # azure-iot-device itself asks for ssl.PROTOCOL_TLSv1_2.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
@@ -122,6 +124,26 @@ def test_the_device_sdk_with_a_rogue_certificate(lab: Lab, tmp_path: Path) -> No
     gc.collect()
 
 
+def test_the_provisioning_client_registers_over_websockets(
+    lab: Lab, provisioning: Service, subca: Paper, tmp_path: Path
+) -> None:
+    provisioning.upload("subca", subca)
+    provisioning.enroll_group("sockets")
+    files = subca.issue("socket-1").save(tmp_path, "leaf")
+    assert lab.target.mqtt_proxy
+    assert lab.target.ca_file
+    client = sdk.ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host=PROVISIONING_DEVICES,
+        registration_id="socket-1",
+        id_scope=provisioning.id_scope,
+        x509=sdk.X509(str(files[0]), str(files[1])),
+        server_verification_cert=lab.target.ca_file.read_text(),
+        proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
+        websockets=True,
+    )
+    assert client.register().registration_state.assigned_hub == lab.target.hub_host
+
+
 def test_packets_span_frames_and_share_them(lab: Lab, device_files: Device) -> None:
     device_id, files = device_files
     topic = f"devices/{device_id}/messages/events/"
@@ -214,9 +236,11 @@ def test_what_ends_a_websocket(lab: Lab, device_files: Device, frame: str | byte
     with opened(lab, files) as websocket:
         websocket.send(login(lab, device_id))
         assert websocket.recv(timeout=5) == CONNACK
-        websocket.send(frame)
+        with contextlib.suppress(ConnectionClosed):  # while a large one is under way
+            websocket.send(frame)
         assert is_closed(websocket)
-        assert websocket.close_code == code
+        # What was left unread behind a large one makes the end a reset, which may overtake its reason.
+        assert websocket.close_code in (code, 1006 if code == 1009 else code)
     wait_until(lambda: reason in heard())
     wait_until(lambda: lab.registry.get_device(device_id).connection_state == "Disconnected")
 

@@ -31,6 +31,7 @@ def hub_in(folder: Path) -> Iterator[Hub]:
 async def serving(hub: Hub, listener: socket.socket) -> AsyncIterator[Web]:
     """At its end each connection is cut, as when a process is killed."""
     port = int(listener.getsockname()[1])
+    listener.setblocking(False)
     web = Web(hub, make_page(hub, port))
     tasks = [asyncio.create_task(web.serve(sockets=[])), asyncio.create_task(web.admit_plain(listener, most=64))]
     while not web.started:  # noqa: ASYNC110 - uvicorn has no event for it

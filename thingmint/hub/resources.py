@@ -255,10 +255,10 @@ class Resources:
     def _follow(self, doing: str, begin: Callable[[], Any], tick: Tick) -> None:
         """Begin it, and wait for its end."""
         poller = self._ask(doing, begin)
-        while not poller.done():
-            tick()
-            poller.wait(_TURN_SECONDS)
-        with refusals(self._target, doing):
+        with refusals(self._target, doing):  # each look at it may raise what its thread met with
+            while not poller.done():
+                tick()
+                poller.wait(_TURN_SECONDS)
             poller.result()
 
     def _settle(self, read: Callable[[], _T | None], tick: Tick) -> _T:

@@ -96,6 +96,9 @@ def env(session: Session, *, shell: str | None, undo: bool) -> None:
     lab = targets.open_lab(session)
     folder, role = LabFolder(lab.folder), Role.of(session.settings)
     files.make_private_directory(folder.azure_config)
+    # az would go on with tokens and answers of an earlier start, which this lab does not know; so it asks again.
+    for cache in folder.azure_config.glob("msal_*"):
+        cache.unlink(missing_ok=True)
     wanted = environment.variables(folder, role, lab.proxy_port, os.environ)
     _print(session, named, environment.set_up(dialect, wanted, os.environ))
     removed = environment.foreign(os.environ, wanted)

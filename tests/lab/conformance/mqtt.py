@@ -106,3 +106,25 @@ def twins(lab: Lab, device_files: Device) -> None:
         connection.sendall(publish_packet("$iothub/twin/GET/?$rid=1", b""))
         assert connection.recv(4) == b"\x40\x02\x00\x07"
     assert "not done by the lab yet" in heard()
+
+
+@done("mqtt-take-over")
+def take_over(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with tls(lab, files) as first, tls(lab, files) as second:
+        assert mqtt_connect(lab, first, device_id) == mqtt_connect(lab, second, device_id) == 0
+        assert is_closed(first)
+        second.sendall(b"\xc0\x00")
+        assert second.recv(2) == b"\xd0\x00"
+
+
+@done("mqtt-retain")
+def retain(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    topic = text(f"devices/{device_id}/messages/events/")
+    with tls(lab, files) as connection:
+        mqtt_connect(lab, connection, device_id)
+        connection.sendall(packet(0x33, topic + b"\x00\x07" + b"kept"))
+        assert connection.recv(4) == b"\x40\x02\x00\x07"
+    (heard,) = lab.running.telemetry(device_id)
+    assert heard.properties == {"mqtt-retain": "true"}

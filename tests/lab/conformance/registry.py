@@ -70,6 +70,15 @@ def kinds(lab: Lab) -> None:
     assert pinned.authentication.x509_thumbprint.primary_thumbprint == "A" * 40
 
 
+@done("device-status-reason")
+def status_reason(lab: Lab) -> None:
+    status, _, body = ask(lab, "PUT", "/devices/conf-reason", {"statusReason": "ä" * 128})
+    assert (status, body["statusReason"]) == (200, "ä" * 128)
+    for wrong in ("x" * 129, 5, {"a": 1}):
+        status, headers, _ = ask(lab, "PUT", "/devices/conf-no-reason", {"statusReason": wrong})
+        assert (status, headers["iothub-errorcode"]) == (400, "ArgumentInvalid")
+
+
 @done("device-list")
 def listed(lab: Lab) -> None:
     lab.register("conf-listed")

@@ -13,6 +13,7 @@ from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioni
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt import websocket
 from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
+from thingmint.lab.cloud.provisioning import device as registering
 from thingmint.lab.cloud.provisioning import routes as enrollments
 from thingmint.lab.cloud.registry import routes as registry
 from thingmint.lab.cloud.signin import login
@@ -41,6 +42,7 @@ def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
             *_lab_routes(hub),
             *registry.routes(hub, signer),
             *enrollments.routes(hub, signer),
+            *registering.routes(hub),
             *gate.routes(hub, signer, [one for part in _ARM for one in part.operations(hub)]),
             subscriptions.metadata_route(),
             *login.routes(hub, signer),

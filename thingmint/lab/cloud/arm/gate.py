@@ -15,7 +15,7 @@ from thingmint.lab.cloud.wire import arm_error, not_done
 Names = Mapping[str, str]
 """What stands in the path at each place in braces."""
 
-_ROOTS = ("/subscriptions", "/subscriptions/{rest:path}", "/tenants", "/providers", "/providers/{rest:path}")
+_ROOTS = ("/subscriptions", "/subscriptions/{rest:path}", "/tenants")
 
 Do = Callable[[Request, Names], Awaitable[Response]]
 
@@ -46,7 +46,8 @@ def routes(hub: Hub, signer: Signer, operations: Iterable[Operation]) -> list[Ro
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
-        path = str(request.scope["path"]).rstrip("/")
+        # As ARM does, a doubled slash is taken for one: `az resource show` sends it.
+        path = re.sub("/+", "/", str(request.scope["path"])).rstrip("/")
         for operation in table:
             if operation.method == request.method and (names := operation.match(path)) is not None:
                 _require_subscription(hub, names)

@@ -127,7 +127,9 @@ def _provider(hub: Hub) -> Json:
 def _read_filter(text: str) -> list[tuple[str, str]]:
     """Field and value, each in small letters. Raises Refusal for what is more than names and kinds."""
     if text and not _FILTER.fullmatch(text):
-        raise arm_error(501, "NotImplemented", f"The lab does not do this $filter: {text[:200]}")
+        refusal = arm_error(501, "NotImplemented", f"The lab does not do this $filter: {text[:200]}")
+        refusal.reason = "a $filter that the lab does not do"  # the log has no queries
+        raise refusal
     found: list[tuple[str, str]] = re.findall(_CLAUSE, text, re.IGNORECASE)
     return [(name.casefold(), value.replace("''", "'").casefold()) for name, value in found]
 

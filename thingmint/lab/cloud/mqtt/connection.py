@@ -165,7 +165,7 @@ class Connection:
         if packet.topic == events or packet.topic.startswith(events + "/"):
             properties = _properties(packet.topic[len(events) + 1 :])
             if packet.retain:
-                properties["x-opt-retain"] = "true"  # as the service marks it; it retains nothing
+                properties["mqtt-retain"] = "true"  # as the service marks it; it retains nothing
             message = self._hub.store.heard(self.device_id, packet.payload, properties, now())
             self._hub.feed.heard(message)
             self._say(f"message {message.sequence} received: {len(packet.payload)} bytes")

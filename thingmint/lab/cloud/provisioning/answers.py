@@ -30,6 +30,12 @@ def refusal(code: int, message: str, *, reason: str = "") -> Refusal:
     return Refusal(code // 1000, error_json(code, message), reason or message, {"x-ms-error-code": str(code)})
 
 
+def no_registration(registration_id: str) -> Refusal:
+    return refusal(
+        NO_REGISTRATION, "Registration not found.", reason=f"there is no registration of {registration_id!r}"
+    )
+
+
 def moment(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

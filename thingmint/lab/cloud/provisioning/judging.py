@@ -54,31 +54,37 @@ def _anchors(hub: Hub, enrollments: Sequence[Enrollment]) -> Iterator[Anchor]:
 
 
 def _nearest(leaf: x509.Certificate, above: list[x509.Certificate], anchors: list[Anchor]) -> Enrollment | None:
-    """The enrollment whose CA is met first on the way up. Raises Refusal where the way leads through no CA."""
+    """The enrollment whose CA is met first on the way up. Raises Refusal where the way leads through no good CA."""
     current = leaf
     for between in range(_LONGEST_CHAIN):
+        refused = ""
         for certificate, enrollment in anchors:
             if chain.issued(current, certificate):
-                _require_ca(certificate, between)
-                return enrollment
+                problem = _problem(certificate, between)
+                if not problem:
+                    return enrollment
+                refused = refused or problem  # of a renewed CA, another certificate may be good
         issuer = next((one for one in above if one != current and chain.issued(current, one)), None)
+        if issuer and not refused:
+            refused = _problem(issuer, between)
+        if refused:
+            raise _invalid(refused)
         if issuer is None:
             return None
-        _require_ca(issuer, between)
         current = issuer
     return None
 
 
-def _require_ca(certificate: x509.Certificate, between: int) -> None:
-    """Raises Refusal unless it may issue, with so many CAs between it and the device."""
+def _problem(certificate: x509.Certificate, between: int) -> str:
+    """Why it may not issue, with so many CAs between it and the device; empty where it may."""
     try:
         chain.require_ca(certificate, now())
         longest = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
         if longest is not None and between > longest:
             raise CertificateProblem(f"its pathlen is {longest}, and {between} CAs are below it")
     except CertificateProblem as problem:
-        name = certificate.subject.rfc4514_string()
-        raise _invalid(f"{name!r} above its certificate is not accepted: {problem}") from None
+        return f"{certificate.subject.rfc4514_string()!r} above its certificate is not accepted: {problem}"
+    return ""
 
 
 def _unknown(hub: Hub, leaf: x509.Certificate, enrollments: Sequence[Enrollment]) -> Enrollment:

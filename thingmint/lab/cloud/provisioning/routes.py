@@ -16,10 +16,10 @@ from thingmint.lab.cloud.provisioning.answers import (
     BAD_FORMAT,
     CONFLICT,
     NO_ENROLLMENT,
-    NO_REGISTRATION,
     NO_SERVICE,
     PRECONDITION,
     UNAUTHORIZED,
+    no_registration,
     refusal,
     registration_json,
 )
@@ -194,13 +194,13 @@ class _Registrations:
     def show(self, registration_id: str) -> Response:
         found = self._kept.get(registration_id)
         if found is None:
-            raise _no_registration(registration_id)
+            raise no_registration(registration_id)
         return JSONResponse(registration_json(found))
 
     def delete(self, registration_id: str, if_match: str | None) -> Response:
         found = self._kept.get(registration_id)
         if found is None:
-            raise _no_registration(registration_id)
+            raise no_registration(registration_id)
         _require_etag(found.etag, if_match or "*")
         self._kept.delete(registration_id)
         self._hub.journal.write(f"provisioning service: registration {found.registration_id!r} deleted")
@@ -232,12 +232,6 @@ def _answer_page(shown: Sequence[dict[str, Any]], item: str, ids: Sequence[str],
     if len(ids) > size:
         headers["x-ms-continuation"] = base64.b64encode(ids[size - 1].encode()).decode()
     return JSONResponse(list(shown), headers=headers)
-
-
-def _no_registration(registration_id: str) -> Refusal:
-    return refusal(
-        NO_REGISTRATION, "Registration not found.", reason=f"there is no registration of {registration_id!r}"
-    )
 
 
 def _require_id(text: str) -> str:

@@ -12,6 +12,7 @@ from thingmint.lab.state import random_key
 
 # https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-identity-registry#device-identity-properties
 _ID = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}", re.ASCII)
+LONGEST_REASON = 128
 
 
 def valid_id(text: str) -> bool:
@@ -49,11 +50,14 @@ def _apply(device: Device, body: dict[str, Any]) -> Device:
     status = body.get("status") or device.status
     if status not in ("enabled", "disabled"):
         raise registry_error("ArgumentInvalid", f"The status {status!r} is neither enabled nor disabled.")
+    reason = body.get("statusReason")
+    if reason is not None and (not isinstance(reason, str) or len(reason) > LONGEST_REASON):
+        raise registry_error("ArgumentInvalid", f"statusReason is a text of at most {LONGEST_REASON} characters.")
     capabilities = body.get("capabilities")
     return replace(
         device,
         status=status,
-        status_reason=body.get("statusReason"),
+        status_reason=reason,
         status_updated=now() if status != device.status else device.status_updated,
         authentication=_authentication(body.get("authentication"), device.authentication),
         iot_edge=isinstance(capabilities, dict) and capabilities.get("iotEdge") is True,

@@ -69,6 +69,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
                 "issuer": entrance.issuer,
                 "authorization_endpoint": f"{entrance.base}/oauth2{version}/authorize",
                 "token_endpoint": f"{entrance.base}/oauth2{version}/token",
+                "device_authorization_endpoint": f"{entrance.base}/oauth2/v2.0/devicecode",
                 "jwks_uri": f"{entrance.base}/discovery{version}/keys",
                 "response_types_supported": ["token"],
                 "subject_types_supported": ["pairwise"],
@@ -100,12 +101,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
         text = (await request.body()).decode("utf-8", errors="replace")
         form = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
         if form.get("grant_type") != "client_credentials":
-            raise _refusal(
-                400,
-                "unsupported_grant_type",
-                70003,
-                "The lab signs in applications alone (grant client_credentials): az login --service-principal.",
-            )
+            raise _applications_alone()
         client = form.get("client_id", "")
         (_require_somebody if entrance.everybody else _require_the_labs_own)(hub, form)
         resource = (form.get("resource") or form.get("scope", "").split(" ")[0].removesuffix("/.default")).rstrip("/")
@@ -131,6 +127,10 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
             answer |= times | {"not_before": str(_in(0)), "resource": form.get("resource", resource)}
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})  # RFC 6749, 5.1
 
+    async def device_code(_request: Request) -> JSONResponse:
+        """Where `az login` without a browser begins: asked for here, so that it is told and not left to guess."""
+        raise _applications_alone()
+
     return [
         Route("/common/discovery/instance", instance),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration),
@@ -139,7 +139,13 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
         Route("/{tenant}/discovery/keys", keys),
         Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
         Route("/{tenant}/oauth2/token", token, methods=["POST"]),
+        Route("/{tenant}/oauth2/v2.0/devicecode", device_code, methods=["POST"]),
     ]
+
+
+def _applications_alone() -> Refusal:
+    told = "The lab signs in applications alone (grant client_credentials): az login --service-principal."
+    return _refusal(400, "unsupported_grant_type", 70003, told)
 
 
 def _in(seconds: int) -> int:
