@@ -37,13 +37,13 @@ class Door:
         name: str,
         serve_one: Callable[[socket.socket], Awaitable[None]],
         held: Callable[[], int] = lambda: 0,
-        most: int | None = None,
+        most: int = _MOST_CONNECTIONS,
     ) -> None:
         self._hub = hub
         self._name = name
         self._serve_one = serve_one
         self._held = held
-        self._most = most or _MOST_CONNECTIONS
+        self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket) -> None:
