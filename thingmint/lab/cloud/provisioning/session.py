@@ -81,7 +81,7 @@ class Registering(Connection):
                 told = operation_json(self._hub, self.device_id, asked["operation"] or "")
                 await self._answer(f"200/?$rid={rid}", told)
         except Refusal as refused:
-            self._refused(f"{refused.reason} ({refused.body['errorCode']})")
+            self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
             await self._answer(f"{refused.status}/?$rid={rid}", refused.body)
 
     def _register(self, payload: bytes) -> str:
