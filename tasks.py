@@ -269,12 +269,51 @@ def device(
         devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=register)
 
 
-@verb(imei=_IMEI, websockets="over port 443 instead of 8883, for networks that block that")
-def connect(session: "Session", imei: str | None = None, websockets: bool = False) -> None:
+@verb(
+    imei=_IMEI,
+    dps="register at the provisioning service first, which assigns the hub",
+    websockets="over port 443 instead of 8883, for networks that block that",
+)
+def connect(session: "Session", imei: str | None = None, dps: bool = False, websockets: bool = False) -> None:
     """Connect as the device over MQTT/TLS, send telemetry, and prove that the hub heard it."""
     from thingmint.workflows import connection
 
-    connection.connect(session, imei=imei, websockets=websockets)
+    connection.connect(session, imei=imei, dps=dps, websockets=websockets)
+
+
+@verb(
+    group="the enrollment group's name; the authority's if not given",
+    ca=_CA,
+    name="the certificate's name on the provisioning service; default in the configuration",
+    replace="put it in place of another certificate of that name, and roll the group to it",
+)
+def enroll(
+    session: "Session",
+    group: str | None = None,
+    ca: str | None = None,
+    name: str | None = None,
+    replace: bool = False,
+) -> None:
+    """Upload a CA to the provisioning service, prove possession of its key, and enroll its devices."""
+    from thingmint.workflows import enrollment
+
+    enrollment.enroll(session, group=group, ca=ca, name=name, replace=replace)
+
+
+@verb(json=_JSON)
+def enrollments(session: "Session", json: bool = False) -> None:
+    """List who may come in through the provisioning service, and who did."""
+    from thingmint.workflows import enrollment
+
+    enrollment.enrollments(session, as_json=json)
+
+
+@verb(group="an enrollment group's name", imei="a device with an enrollment of its own: one that is blocked", yes=_YES)
+def enrollment_delete(session: "Session", group: str | None = None, imei: str | None = None, yes: bool = False) -> None:
+    """Delete an enrollment group, or a single device's enrollment, from the provisioning service."""
+    from thingmint.workflows import enrollment
+
+    enrollment.enrollment_delete(session, group=group, imei=imei, yes=yes)
 
 
 @verb(
@@ -337,7 +376,7 @@ def provision(
     app="at_client or azure_iot_hub, Nordic's samples, or PATH, an application of your own",
     imei="the device id that is built in; without it, one binary serves many devices",
     network="the operator's profile, e.g. telstra-iot: access point and address family",
-    dps="have the device ask the provisioning service for its hub (azure.id_scope)",
+    dps="have the device ask the provisioning service for its hub",
     debug="log how the connection is made, and which address the hub's name was resolved to",
     board="the board as this SDK calls it; the Thingy:91 if not given",
     sdk=_SDK,

@@ -14,7 +14,7 @@ import pytest
 
 from tests.paper import DAY, SERVER, Paper, make
 from tests.verified import Bench, verified_lab
-from thingmint.device import send_telemetry
+from thingmint.device.telemetry import send_telemetry
 from thingmint.errors import HubError, InputError
 from thingmint.target import Target
 
@@ -160,7 +160,7 @@ def test_nothing_is_printed_even_under_invoke_d(bench: Bench, tmp_path: Path) ->
     assert bench.target.mqtt_proxy
     code = f"""
 import logging, pathlib, sys
-from thingmint.device import send_telemetry
+from thingmint.device.telemetry import send_telemetry
 from thingmint.errors import HubError
 from thingmint.target import Target
 logging.getLogger().setLevel(logging.DEBUG)

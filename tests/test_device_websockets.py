@@ -10,7 +10,7 @@ import pytest
 
 from tests.paper import DAY, Paper, make
 from tests.verified import Bench, verified_lab
-from thingmint.device import send_telemetry
+from thingmint.device.telemetry import send_telemetry
 from thingmint.errors import HubError
 from thingmint.target import Target
 

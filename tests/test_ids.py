@@ -38,6 +38,8 @@ def test_whatever_passes_needs_no_escaping_anywhere(text: str) -> None:
         return
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text)
     assert openssl.escape(text) == text
+    # https://learn.microsoft.com/azure/iot-dps/concepts-service#registration-id
+    assert re.fullmatch(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]", text)
 
 
 @given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9-])?", fullmatch=True))

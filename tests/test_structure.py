@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "workflows": {"workflows", "pki", "hub", "device", "modem", "firmware", "network", "lab", "roots"} | GROUND,
     "pki": {"pki"} | GROUND,
     "hub": {"hub", "errors", "files", "target"},
-    "device": {"errors", "files", "target"},
+    "device": {"device", "errors", "target"},
     "modem": {"modem", "errors"},
     "network": {"network", "errors", "yamlfile"},
     "firmware": {"firmware", "keyscan", "errors", "files", "shell", "console", "render"},

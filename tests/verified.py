@@ -10,8 +10,11 @@ from thingmint import config
 from thingmint.console import Console
 from thingmint.hub.certificates import HubCertificates
 from thingmint.hub.credentials import open_credential
+from thingmint.hub.enrollments import Enrollments
 from thingmint.hub.identity import Registry
+from thingmint.hub.provisioning import ProvisioningCertificates
 from thingmint.hub.registry import open_registry
+from thingmint.hub.resources import Resources
 from thingmint.lab import control
 from thingmint.lab.control import RunningLab
 from thingmint.session import make_session
@@ -46,3 +49,32 @@ def verified_lab(folder: Path) -> Iterator[Bench]:
     hub.close()
     devices.close()
     control.stop(session)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A lab's provisioning service, by which devices of the lab's CA come in."""
+
+    bench: Bench
+    enrollments: Enrollments
+    id_scope: str
+
+    @property
+    def target(self) -> Target:
+        return self.bench.target
+
+
+@contextlib.contextmanager
+def enrolled(bench: Bench) -> Iterator[Gate]:
+    credential = open_credential(bench.target)
+    certificates = ProvisioningCertificates(bench.target, credential)
+    uploaded = certificates.upload("subca", bench.subca.pem, etag=None)
+    challenge = certificates.verification_code("subca", etag=uploaded.etag)
+    certificates.verify("subca", etag=challenge.etag, proof_pem=bench.subca.issue(challenge.code).pem)
+    enrollments = Enrollments(bench.target, credential)
+    enrollments.put_group("subca", certificate="subca", hub=bench.target.hub_host)
+    service = Resources(bench.target, credential).service()
+    assert service
+    yield Gate(bench, enrollments, service.id_scope)
+    enrollments.close()
+    certificates.close()

@@ -3,8 +3,8 @@
 tasks.py holds the verbs. Each calls one function of workflows/, which composes the parts below it; no part knows another:
 
     tasks.py -> workflows -> pki      authorities, device certificates: `openssl ca` as a transaction
-                          -> hub      CA certificates and device registry, through Microsoft's SDKs
-                          -> device   the device's own side: X.509, MQTT, telemetry
+                          -> hub      CA certificates, device registry, provisioning service, through Microsoft's SDKs
+                          -> device   the device's own side: X.509, MQTT, registration, telemetry
                           -> modem    an nRF9160 over its serial line: AT commands, credentials proven by digest
                           -> network  NAT64 addresses, discovery, operators' profiles
                           -> firmware an application built by the SDK that is here, into the device, over SMP; its log, and what it proves

@@ -109,9 +109,9 @@ def test_the_articles_commands_pass_in_the_articles_order(bare: CommandLine, mak
     assert az("iot", "hub", "list", "--query", "[0].name", "--output", "tsv") == hub
 
 
-def test_the_account_is_filled_by_az_where_it_is_empty(bare: CommandLine, request: pytest.FixtureRequest) -> None:
+def test_the_account_is_filled_by_az_where_it_is_empty(bare: CommandLine) -> None:
     bare.ok("lab-up", "--empty")
-    az: Az = request.getfixturevalue("az")
+    az = enter(bare)
     group, hub, service = "rg-iotcore-dev-001", "iot-hub001-0xacc5-dev", "provs-iotcore-0xacc5-dev"
     az("login", "--service-principal", "--username", "me", "--password", "any", "--tenant", "any.example")
     az("group", "create", "--name", group, "--location", "australiaeast")

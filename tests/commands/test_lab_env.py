@@ -107,3 +107,12 @@ def test_an_unknown_shell_is_refused_and_dry_starts_nothing(bare: CommandLine) -
     dry = bare.ok("--dry", "lab-env")
     assert dry.stdout == ""
     assert not (bare.workspace / "lab").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a folder's name need not be text")
+def test_a_folder_whose_name_is_no_text_is_refused_and_not_written_wrongly(tmp_path: Path) -> None:
+    line = CommandLine(Path(os.fsdecode(bytes(tmp_path) + b"/w\xff")))
+    done = line("lab-env")
+    line.end()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be written in this shell's encoding" in done.stderr

@@ -19,6 +19,9 @@ from thingmint.firmware.flash import built as flashed
 from thingmint.firmware.sdk import Sdk
 from thingmint.firmware.stamp import folder_name
 from thingmint.ids import DeviceId
+from thingmint.lab import control
+from thingmint.lab.state import Role
+from thingmint.lab.thing import sample
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import authorities, devices
@@ -124,8 +127,23 @@ def test_dps_takes_the_samples_own_options_along(
     assert made["CONFIG_SETTINGS"] == made["CONFIG_AZURE_IOT_HUB_DPS"] == "y"
     assert made["CONFIG_AZURE_IOT_HUB_DPS_ID_SCOPE"] == '"0ne00123456"'
     assert "CONFIG_AZURE_IOT_HUB_HOSTNAME" not in made
+
+
+def test_an_id_scope_that_is_not_configured_is_asked_of_the_provisioning_service(
+    tmp_path: Path, make_session_in: MakeSession, sdk_of: MakeSdk
+) -> None:
+    session = make_session_in(tmp_path / "ws")
+    try:
+        firmware(session, app="azure_iot_hub", imei=IMEI, dps=True, sdk=str(sdk_of("2.4.0")))
+    finally:
+        control.stop(session)
+    scope = Role.of(session.settings).id_scope
+    assert config(session)["CONFIG_AZURE_IOT_HUB_DPS_ID_SCOPE"] == f'"{scope}"'
+    (image,) = (session.workspace.root / "firmware" / "build").rglob("app_update.bin")
+    assert sample.id_scope_in(image.read_bytes()) == scope  # as the simulated device reads it
+    dry = make_session_in(tmp_path / "dry", dry=True)
     with pytest.raises(InputError, match="azure.id_scope is not set"):
-        firmware(make_session_in(tmp_path / "ws"), app="azure_iot_hub", imei=IMEI, dps=True, sdk=str(sdk_of(version)))
+        firmware(dry, app="azure_iot_hub", imei=IMEI, dps=True, sdk=str(sdk_of("2.4.0")))
 
 
 def own_application(folder: Path, *, conf: str = "CONFIG_AZURE_IOT_HUB=y\n") -> Path:

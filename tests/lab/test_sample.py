@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.paper import make
-from tests.verified import Bench, verified_lab
+from tests.verified import Bench, enrolled, verified_lab
 from thingmint.errors import CheckError, HubError
+from thingmint.firmware.log.conclusions import Conclusions
+from thingmint.firmware.log.story import Story
 from thingmint.lab.thing import sample
 
 ROOT, CERTIFICATE, KEY = 0, 1, 2
@@ -110,3 +112,44 @@ def test_nothing_of_the_keys_stays_on_the_disk(bench: Bench, tmp_path: Path, mon
             sample.Build("dev-1", replace(bench.target, mqtt_proxy=("127.0.0.1", 1))), Tags(loaded(bench)), print
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_built_for_the_provisioning_service_it_is_told_its_hub(bench: Bench) -> None:
+    held = loaded(bench, "new-1")
+    with enrolled(bench) as gate:
+        build = sample.Build("new-1", replace(bench.target, hub_host="unknown.invalid"), id_scope=gate.id_scope)
+        lines: list[str] = []
+        body = sample.run(build, Tags(held), lines.append)
+        assert body in [one.body for one in bench.lab.telemetry("new-1")]
+        assert all(LINE.fullmatch(line) for line in lines[1:])
+        told = "\n".join(lines)
+        hub = bench.target.hub_host
+        order = [
+            f"Setting DPS ID scope: {gate.id_scope}",
+            "Resolving IP address for global.azure-devices-provisioning.net",
+            f"Device ID new-1 is now registered to {hub}",
+            f"Resolving IP address for {hub}",
+            "AZURE_IOT_HUB_EVT_CONNECTED",
+        ]
+        assert sorted(order, key=told.index) == order
+        found = conclusions(lines)
+        assert (found.reached, found.host) == (True, hub)
+
+        gate.enrollments.block("new-1", held[10, CERTIFICATE])
+        lines = []
+        with pytest.raises(HubError, match="did not let it in"):
+            sample.run(build, Tags(held), lines.append)
+        assert [one.cause.name for one in conclusions(lines).failures] == ["dps-not-assigned"]
+
+
+def conclusions(lines: list[str]) -> Conclusions:
+    story = Story()
+    story.hear("".join(f"{line}\n" for line in lines).encode())
+    return story.conclude()
+
+
+def test_the_id_scope_is_found_in_what_was_built_with_one() -> None:
+    host = b"global.azure-devices-provisioning.net"
+    assert sample.id_scope_in(b"\0" + host + b"\x000ne00AB12cd\0") == "0ne00AB12cd"
+    assert sample.id_scope_in(b"\x000ne00AB12cd\0") is None
+    assert sample.id_scope_in(host) is None

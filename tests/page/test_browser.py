@@ -113,12 +113,14 @@ def test_the_page_shows_a_rehearsal_as_it_happens(page: "Page", tmp_path: Path) 
             ("#sides", "its private key"),
             ("#sides", "which signed the hub's certificate."),
             ("#devices", "350457791791735879-keygen"),
+            ("#trust", "provisioning service: "),
+            ("#devices", "350457791791735879-dps"),
             ("#state", "the lab has ended: its last picture"),
         ):
             see(page, selector, text)
         drain.join()
     assert rehearsal.returncode == 0
-    assert page.locator("#telemetry tr").count() == 3
+    assert page.locator("#telemetry tr").count() == 4
 
 
 def test_a_lost_connection_is_said(page: "Page", make_session_in: MakeSession, tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
 """The hub's CA certificates and their proof of possession, through azure-mgmt-iothub (api-version 2023-06-30)."""
 
-import datetime as dt
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingmint.errors import HubError
 from thingmint.hub.credentials import quiet_sdk_loggers
-from thingmint.hub.refusals import is_missing_hub, refusals
+from thingmint.hub.possession import CaCertificate, Challenge, certificate_of, text_of
+from thingmint.hub.refusals import is_missing_service, refusals
 from thingmint.hub.transport import client_options, patiently
 from thingmint.target import Target
 
@@ -18,33 +17,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class HubCertificate:
-    """A CA certificate as the hub holds it. `thumbprint` is SHA-1 in upper-case hex; times are UTC."""
-
-    name: str
-    subject: str  # the bare CN
-    thumbprint: str
-    verified: bool
-    expires: dt.datetime | None
-    etag: str
-    created: dt.datetime | None
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """What the proof certificate's CN must be, and the certificate's etag from now on."""
-
-    code: str = field(repr=False)
-    etag: str
-
-
 class HubCertificates:
-    """One hub's CA certificates. Every method raises HubError, nothing else, when the hub refuses or cannot be reached.
-
-    The etag changes with each creation, challenge and verification: pass on the one that the last call returned. A
-    stale one is refused with status 412. Each step may be run again after it was cut off.
-    """
+    """One hub's. See `CaCertificates`."""
 
     def __init__(self, target: Target, credential: "TokenCredential") -> None:
         quiet_sdk_loggers()
@@ -66,54 +40,46 @@ class HubCertificates:
         self._opened = True
         return client
 
-    def list(self) -> tuple[HubCertificate, ...]:
-        """All of them, by name. A hub holds at most 25, so there is no paging."""
-
-        def ask() -> tuple[HubCertificate, ...]:
+    def list(self) -> tuple[CaCertificate, ...]:
+        def ask() -> tuple[CaCertificate, ...]:
             found = self._client.certificates.list_by_iot_hub(*self._hub).value or []
-            return tuple(sorted((_read(one) for one in found), key=lambda one: one.name))
+            return tuple(sorted((certificate_of(one) for one in found), key=lambda one: one.name))
 
         return self._ask("listing the hub's certificates", ask)
 
-    def get(self, name: str) -> HubCertificate | None:
-        """None if the hub has no certificate of that name; a hub that does not exist is a HubError."""
+    def get(self, name: str) -> CaCertificate | None:
         try:
-            return self._ask(f"reading {name}", lambda: _read(self._client.certificates.get(*self._hub, name)))
+            return self._ask(f"reading {name}", lambda: certificate_of(self._client.certificates.get(*self._hub, name)))
         except HubError as refusal:
-            if refusal.status == 404 and not is_missing_hub(refusal.code, refusal.detail):
+            if refusal.status == 404 and not is_missing_service(refusal.code, refusal.detail):
                 return None
             raise
 
-    def upload(self, name: str, pem: bytes, *, etag: str | None) -> HubCertificate:
-        """Create `name`, or with `etag` replace it: the hub then regards it as unverified. `pem` is one certificate."""
+    def upload(self, name: str, pem: bytes, *, etag: str | None) -> CaCertificate:
         from azure.mgmt.iothub.models import CertificateDescription, CertificateProperties
 
-        wanted = CertificateDescription(properties=CertificateProperties(certificate=_text(pem)))
+        wanted = CertificateDescription(properties=CertificateProperties(certificate=text_of(pem)))
         return self._ask(
             f"uploading {name}",
-            lambda: _read(self._client.certificates.create_or_update(*self._hub, name, wanted, if_match=etag)),
+            lambda: certificate_of(self._client.certificates.create_or_update(*self._hub, name, wanted, if_match=etag)),
         )
 
     def verification_code(self, name: str, *, etag: str) -> Challenge:
-        """A fresh challenge; older ones are void. 48 upper-case hex characters."""
-
         def ask() -> Challenge:
             answer = self._client.certificates.generate_verification_code(*self._hub, name, etag)
             return Challenge(str(answer.properties.verification_code), str(answer.etag))
 
         return self._ask(f"asking for the verification code of {name}", ask)
 
-    def verify(self, name: str, *, etag: str, proof_pem: bytes) -> HubCertificate:
-        """Hand in the proof: a certificate whose CN is the code, signed by the uploaded CA itself."""
+    def verify(self, name: str, *, etag: str, proof_pem: bytes) -> CaCertificate:
         from azure.mgmt.iothub.models import CertificateVerificationDescription
 
-        proof = CertificateVerificationDescription(certificate=_text(proof_pem))
+        proof = CertificateVerificationDescription(certificate=text_of(proof_pem))
         return self._ask(
-            f"verifying {name}", lambda: _read(self._client.certificates.verify(*self._hub, name, etag, proof))
+            f"verifying {name}", lambda: certificate_of(self._client.certificates.verify(*self._hub, name, etag, proof))
         )
 
     def delete(self, name: str, *, etag: str) -> None:
-        """Devices whose chain ends there are refused from then on. One that is gone already is no error (HTTP 204)."""
         self._ask(f"deleting {name}", lambda: self._client.certificates.delete(*self._hub, name, etag))
 
     def close(self) -> None:
@@ -122,27 +88,3 @@ class HubCertificates:
 
     def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
         return patiently(self._target, doing, step, service="management")
-
-
-def _text(pem: bytes) -> str:
-    """The service takes the PEM text as it stands; anything before the first certificate would be in its way."""
-    text = pem.decode("ascii", errors="replace")
-    start = text.find("-----BEGIN CERTIFICATE-----")
-    return text[max(start, 0) :]
-
-
-def _read(found: Any) -> HubCertificate:
-    properties = found.properties
-    return HubCertificate(
-        name=str(found.name),
-        subject=str(properties.subject or ""),
-        thumbprint=str(properties.thumbprint or "").upper(),
-        verified=bool(properties.is_verified),
-        expires=_utc(properties.expiry),
-        etag=str(found.etag or ""),
-        created=_utc(properties.created),
-    )
-
-
-def _utc(moment: dt.datetime | None) -> dt.datetime | None:
-    return None if moment is None else moment.astimezone(dt.UTC)

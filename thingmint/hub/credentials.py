@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 REGISTRY_SCOPE = "https://iothubs.azure.net/.default"
-"""The audiences of Azure Resource Manager and of every hub's device registry."""
+PROVISIONING_SCOPE = "https://azure-devices-provisioning.net/.default"
+"""The audiences of Azure Resource Manager, of every hub's device registry and of every provisioning service."""
 
 _SDK_LOGGERS = ("azure", "msal", "msrest", "urllib3", "requests", "requests_oauthlib", "oauthlib", "uamqp", "paho")
 # What a token calls its owner, the most telling first: a person, then an application.

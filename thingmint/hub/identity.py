@@ -65,7 +65,7 @@ class Registry(Protocol):
         """All, in the hub's order, by query and page by page. The query's view trails writes by seconds."""
 
     def disable(self, device_id: str, *, etag: str) -> Identity:
-        """An x509_ca identity that may no longer connect. Status 412 if it is no longer the one of that etag."""
+        """An identity that may no longer connect, otherwise as it is. Status 412 if it is no longer the one of that etag."""
 
     def delete(self, device_id: str) -> None:
         """Whatever its etag. Status 404 if there is none."""

@@ -4,19 +4,14 @@ import contextlib
 import datetime as dt
 import re
 from collections.abc import Iterator
-from typing import Literal
 from urllib.parse import urlsplit
 
 from thingmint.errors import HubError, ThingmintError
 from thingmint.hub.evidence import Answer, Fault, answer_of, causes, class_names, fault_of, scrub
 from thingmint.hub.obstacles import obstacle_of
+from thingmint.hub.services import ROLES, Service, called, host_of, of_provisioning, quoted, scope_of
 from thingmint.target import Target
 
-Service = Literal["management", "registry"]
-"""Who is asked: Azure Resource Manager (the hub's certificates), or the hub's own device registry."""
-
-# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-_ROLES: dict[Service, str] = {"management": "Contributor", "registry": "IoT Hub Data Contributor"}
 _CLOCK_TOLERANCE = dt.timedelta(minutes=5)  # what Microsoft Entra ID and SAS tokens forgive
 
 
@@ -118,7 +113,7 @@ def _refused(answer: Answer, target: Target | None, doing: str, service: Service
 
 
 def _judge(answer: Answer, target: Target | None, service: Service) -> tuple[str, list[str], type[HubError]]:
-    where = _where(target, service)
+    where = called(target, service)
     lab = target is not None and target.local
     if target is not None and (obstacle := obstacle_of(answer, target)):
         return obstacle.why, list(obstacle.things_to_try), HubError
@@ -201,20 +196,21 @@ def _not_allowed(
             ],
             HubError,
         )
-    role = _ROLES[service]
+    role = ROLES[service]
     person = re.search(r"object id '([0-9a-fA-F-]{36})'|Principal ([0-9a-fA-F-]{36})", answer.message)
     assignee = (person[1] or person[2]) if person else "<you: az ad signed-in-user show --query id -o tsv>"
-    scope = _scope(target)
+    scope = scope_of(target, service, answer.url)
     verb = "may not do this" if answer.status == 403 else "is not let in"
-    grant = f"az role assignment create --role {_quoted(role)} --assignee {_quoted(assignee)} --scope {_quoted(scope)}"
+    grant = f"az role assignment create --role {quoted(role)} --assignee {quoted(assignee)} --scope {quoted(scope)}"
     things = [
         f"ask an owner of the subscription for the role (it takes effect within minutes):\n    {grant}",
         "see who is signed in: az account show",
     ]
     if answer.status == 401:
         things.append("signed in at another tenant? name yours in azure.tenant_id and: az login --tenant …")
-    if answer.status == 403 and service == "registry":
-        things.append("an IP filter or a private endpoint of the hub answers the same: see its Networking page")
+    if answer.status == 403 and service != "management":
+        whose = "hub" if service == "registry" else "provisioning service"
+        things.append(f"an IP filter or a private endpoint of the {whose} answers the same: see its Networking page")
     return f"whoever is signed in {verb} at {where}: it takes the role {role!r} on {scope}.", things, HubError
 
 
@@ -225,25 +221,29 @@ def _not_found(
     if answer.code in {"SubscriptionNotFound", "InvalidSubscriptionId"} and target is not None:
         things = ["your subscriptions: az account list --output table", settings]
         return f"the subscription {target.subscription_id} is not known, or not to you.", things, HubError
-    if is_missing_hub(answer.code, answer.message) and target is not None:
+    if service == "provisioning":
+        return "the provisioning service has no enrollment of that name.", ["see them: invoke enrollments"], HubError
+    if is_missing_service(answer.code, answer.message) and target is not None:
         things = [f"your hubs: az iot hub list --resource-group {target.resource_group} --output table", settings]
         return f"there is no hub {target.hub!r} in resource group {target.resource_group!r}.", things, HubError
     if service == "registry":
         return "the hub has no device identity of that name.", ["see them: invoke devices"], HubError
     if "/certificates/" in answer.url:
-        return "the hub has no certificate of that name.", ["see them: invoke cas"], HubError
+        whose = "provisioning service" if of_provisioning(answer.url) else "hub"
+        return f"the {whose} has no certificate of that name.", ["see them: invoke cas"], HubError
     return f"{where} does not know it.", [settings], HubError
 
 
-def is_missing_hub(code: str, message: str) -> bool:
-    """Whether a 404 of Azure Resource Manager is about the hub (or what stands above it), not about something in it."""
+def is_missing_service(code: str, message: str) -> bool:
+    """Whether a 404 of Azure Resource Manager is about hub or provisioning service (or what stands above), not about
+    something in it."""
     if code in {"SubscriptionNotFound", "InvalidSubscriptionId", "ResourceGroupNotFound", "ParentResourceNotFound"}:
         return True
     return code == "ResourceNotFound" and "/certificates/" not in message
 
 
 def _broken(fault: Fault, target: Target | None, doing: str, service: Service) -> HubError:
-    where = _where(target, service)
+    where = called(target, service)
     lab = target is not None and target.local
     again = "run the same command again: a step that was carried out already is recognised"
     if fault.kind == "tls":
@@ -253,7 +253,7 @@ def _broken(fault: Fault, target: Target | None, doing: str, service: Service) -
             things = [
                 "behind a company proxy that opens TLS: name its root certificate in REQUESTS_CA_BUNDLE",
                 "SSL_CERT_FILE has no effect here; REQUESTS_CA_BUNDLE has, and a stale one does harm",
-                f"look at the chain: openssl s_client -connect {_host(target, service)}",
+                f"look at the chain: openssl s_client -connect {host_of(target, service)}",
                 "'expired' or 'not yet valid': check this machine's clock",
             ]
         why = f"the certificate of {where} is not trusted."
@@ -274,8 +274,9 @@ def _broken(fault: Fault, target: Target | None, doing: str, service: Service) -
         why = f"{where} is not running, or not there."
         things = ["start it: invoke lab-up"]
     elif fault.kind == "name":
-        why = f"the name of {where} cannot be resolved: no such hub, or no network."
-        things = ["check azure.hub: invoke config", "check the network: DNS, VPN, proxy (HTTPS_PROXY)"]
+        what, key = ("provisioning service", "provisioning_service") if service == "provisioning" else ("hub", "hub")
+        why = f"the name of {where} cannot be resolved: no such {what}, or no network."
+        things = [f"check azure.{key}: invoke config", "check the network: DNS, VPN, proxy (HTTPS_PROXY)"]
     else:
         why = f"{where} cannot be reached."
         things = ["check the network: VPN, proxy (HTTPS_PROXY), firewall for port 443"]
@@ -292,33 +293,3 @@ def _clock_skew(answer: Answer) -> str:
     return (
         f"This machine's clock is {minutes} minutes {'ahead of' if ahead > dt.timedelta() else 'behind'} the service's."
     )
-
-
-def _host(target: Target | None, service: Service) -> str:
-    if target is None:
-        return "the sign-in service"
-    host = urlsplit(target.arm_url).netloc if service == "management" else target.registry_host
-    return host if ":" in host else f"{host}:443"
-
-
-def _where(target: Target | None, service: Service) -> str:
-    host = _host(target, service).removesuffix(":443")
-    if target is None:
-        return host
-    if target.local:
-        return f"the lab at {host}"
-    return f"Azure Resource Manager ({host})" if service == "management" else f"the hub {host}"
-
-
-def _scope(target: Target | None) -> str:
-    if target is None:
-        return "/subscriptions/…"
-    return (
-        f"/subscriptions/{target.subscription_id}/resourceGroups/{target.resource_group}"
-        f"/providers/Microsoft.Devices/IotHubs/{target.hub}"
-    )
-
-
-def _quoted(word: str) -> str:
-    # Double quotes: the one kind that sh, PowerShell and cmd all take.
-    return f'"{word}"' if re.search(r"[^A-Za-z0-9/._@-]", word) else word

@@ -55,7 +55,14 @@ class RestRegistry:
         )
 
     def create(self, device_id: str) -> Identity:
-        return self._put(f"registering {device_id}", device_id, "enabled", {})
+        wanted = {
+            "deviceId": device_id,
+            "status": "enabled",
+            "authentication": {"type": "certificateAuthority"},
+            "capabilities": {"iotEdge": False},
+        }
+        path = _device(device_id)
+        return self._ask(f"registering {device_id}", lambda: identity_of(self._send("PUT", path, wanted).json()))
 
     def create_many(self, device_ids: Sequence[str], *, on_wait: Callable[[float], None]) -> tuple[Refused, ...]:
         return bulk.create_many(
@@ -63,7 +70,13 @@ class RestRegistry:
         )
 
     def disable(self, device_id: str, *, etag: str) -> Identity:
-        return self._put(f"disabling {device_id}", device_id, "disabled", {"If-Match": f'"{etag}"'})
+        path, headers = _device(device_id), {"If-Match": f'"{etag}"'}
+
+        def step() -> Identity:
+            device = self._send("GET", path).json() | {"status": "disabled"}
+            return identity_of(self._send("PUT", path, device, headers=headers).json())
+
+        return self._ask(f"disabling {device_id}", step)
 
     def get(self, device_id: str) -> Identity | None:
         try:
@@ -96,16 +109,6 @@ class RestRegistry:
 
     def close(self) -> None:
         self._client.close()
-
-    def _put(self, doing: str, device_id: str, status: str, headers: dict[str, str]) -> Identity:
-        wanted = {
-            "deviceId": device_id,
-            "status": status,
-            "authentication": {"type": "certificateAuthority"},
-            "capabilities": {"iotEdge": False},
-        }
-        path = _device(device_id)
-        return self._ask(doing, lambda: identity_of(self._send("PUT", path, wanted, headers=headers).json()))
 
     def _page(self, continuation: str) -> _Page:
         headers = {"x-ms-max-item-count": str(PAGE_SIZE)}

@@ -86,8 +86,14 @@ class SdkRegistry:
                 return tuple(found)
 
     def disable(self, device_id: str, *, etag: str) -> Identity:
-        update = self._manager.update_device_with_certificate_authority
-        return self._ask(f"disabling {device_id}", lambda: _read_device(update(device_id, etag, "disabled")))
+        def step() -> Identity:
+            # The manager's own updates would set another authentication, too.
+            device = self._manager.get_device(device_id)
+            device.status = "disabled"
+            put = self._manager.protocol.devices.create_or_update_identity
+            return _read_device(put(device_id, device, if_match=f'"{etag}"'))
+
+        return self._ask(f"disabling {device_id}", step)
 
     def delete(self, device_id: str) -> None:
         self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thingmint.hub.refusals import Service, ThrottledError, refusals
+from thingmint.hub.refusals import ThrottledError, refusals
+from thingmint.hub.services import Service
 from thingmint.target import Target
 
 if TYPE_CHECKING:

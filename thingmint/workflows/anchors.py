@@ -48,11 +48,13 @@ def chain_needed(hub: "Hub", above: Sequence[Certificate], chosen: DeviceId, *, 
         return True
     if not any(one.thumbprint in anchors for one in above):
         raise InputError(
-            f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it.",
+            f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it, unless it comes in "
+            "through the provisioning service.",
             detail="\n".join(f"{one.common_name}  {one.thumbprint}" for one in above),
             things_to_try=[
                 f"verify one: invoke verify{'' if issuer == family.DEFAULT.text else f' --ca {issuer}'}",
                 "see what the hub has: invoke cas",
+                "or have the provisioning service let it in: invoke enroll",
             ],
         )
     return above[0].thumbprint not in anchors

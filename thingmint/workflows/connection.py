@@ -12,8 +12,9 @@ from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
-from thingmint.workflows import anchors, targets
+from thingmint.workflows import anchors, entrance, registration, targets
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub
@@ -22,20 +23,23 @@ if TYPE_CHECKING:
 PROOF_SECONDS = {"azure": 120.0, "lab": 15.0}
 
 
-def connect(session: Session, *, imei: str | None, websockets: bool = False) -> str:
-    """Send one telemetry message as the device; returns its body. Raises CheckError unless the hub heard it."""
+def connect(session: Session, *, imei: str | None, dps: bool = False, websockets: bool = False) -> str:
+    """Send one telemetry message as the device; returns its body. Raises CheckError unless the hub heard it.
+
+    `dps`: it registers at the provisioning service first, so that nobody has to have registered it on the hub.
+    """
     chosen = DeviceId.parse(imei)
-    if targets.dry(session, f"connect as {chosen}, send telemetry and read the registry"):
+    first = "register at the provisioning service, " if dps else ""
+    if targets.dry(session, f"{first}connect as {chosen}, send telemetry and read the registry"):
         return ""
     certificate = identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
     _require_key_here(DeviceFiles.of(session.workspace, chosen), chosen)
     hub = targets.open_hub(session)
-    if hub.registry.get(chosen.text) is None:
-        raise InputError(
-            f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
-            things_to_try=[f"register it: invoke device --imei {chosen}"],
-        )
-    shown = anchors.presented(session, hub, chosen, certificate)
+    if dps:
+        entrance.come_in(session, hub, chosen, certificate, websockets=websockets)
+        shown = DeviceFiles.of(session.workspace, chosen).chain  # which fits every anchor
+    else:
+        shown = _presented(session, hub, chosen, certificate)
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
 
     def speak() -> str:
@@ -64,6 +68,22 @@ def heard(session: Session, hub: "Hub", chosen: DeviceId, speak: Callable[[], st
     return body
 
 
+def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
+    """What fits the hub's anchor; or, where the provisioning service has registered the device by that, its certificate."""
+    found = hub.registry.get(chosen.text)
+    if found is None:
+        raise InputError(
+            f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
+            things_to_try=[
+                f"register it: invoke device --imei {chosen}",
+                f"or have the provisioning service do so, where its CA is enrolled: invoke connect --imei {chosen} --dps",
+            ],
+        )
+    if found.authentication == registration.THUMBPRINT:
+        return DeviceFiles.of(session.workspace, chosen).certificate
+    return anchors.presented(session, hub, chosen, certificate)
+
+
 def _require_key_here(own: DeviceFiles, chosen: DeviceId) -> None:
     if own.key_in_modem:
         raise InputError(
@@ -76,12 +96,12 @@ def _require_key_here(own: DeviceFiles, chosen: DeviceId) -> None:
 
 
 def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str, *, websockets: bool) -> None:
-    from thingmint import device
+    from thingmint.device import telemetry
 
     own = DeviceFiles.of(session.workspace, chosen)
     port = "443 (websockets)" if websockets else "8883"
     session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:{port} with {shown.name}")
-    device.send_telemetry(
+    telemetry.send_telemetry(
         hub.target, chosen.text, certificate_chain=shown, key=own.key, body=body, websockets=websockets
     )
 

@@ -10,7 +10,7 @@ from thingmint.pki.device.record import DeviceFiles
 from thingmint.pki.signer import Signer
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
-from thingmint.workflows import consent, options, registration, targets
+from thingmint.workflows import consent, entrance, options, registration, targets
 
 if TYPE_CHECKING:
     from thingmint.hub.identity import Identity
@@ -119,13 +119,15 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     with bench.locked(session):
         registration.record(session, own, None)
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
+    comes_back = entrance.warn_of_return(session, hub, chosen)
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:
         revoked = identity.revoked(session.workspace, chosen)
         state = "is revoked" if revoked else "stays valid"
         session.console.say(f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate {state}")
-        again = own.renewed_by if revoked else f"invoke device --imei {chosen}"
-        session.console.next_step(f"{again} registers it again")
+        if not comes_back:
+            again = own.renewed_by if revoked else f"invoke device --imei {chosen}"
+            session.console.next_step(f"{again} registers it again")
 
 
 def _time(value: datetime | None) -> str:

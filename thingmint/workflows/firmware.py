@@ -18,7 +18,7 @@ from thingmint.pki import bench
 from thingmint.pki.device.record import DeviceFiles, Firmware, Image, Record
 from thingmint.session import Session
 from thingmint.shell import quote
-from thingmint.workflows import options, targets
+from thingmint.workflows import entrance, options, targets
 from thingmint.workflows.sectags import Tags
 
 
@@ -47,8 +47,8 @@ def firmware(
         options.require_alone(f"--app {app}", why, network=network, dps=dps, debug=debug)
     chosen = None if imei is None else DeviceId.parse(imei)
     profile = None if network is None else _profile(network)
-    id_scope = _id_scope(session) if dps else None
     targets.announce(session)
+    id_scope = entrance.id_scope(session) if dps else None
     found = sdk_at_hand(session, sdk)
     application = Application.choose(app, found)
     wanted = Options(_identity(session, application, chosen, id_scope), profile, debug)
@@ -141,19 +141,6 @@ def _identity(
         tags.secondary,
         id_from_modem=chosen is None and application.takes_id_from_modem,
         id_scope=id_scope,
-    )
-
-
-def _id_scope(session: Session) -> str:
-    if scope := session.settings.azure.id_scope:
-        return scope
-    service = session.settings.azure.provisioning_service
-    raise InputError(
-        "--dps needs the id scope of the provisioning service, and azure.id_scope is not set.",
-        things_to_try=[
-            f"az iot dps show --name {service} --query properties.idScope prints it",
-            "set azure.id_scope in the configuration, or THINGMINT_AZURE_ID_SCOPE",
-        ],
     )
 
 

@@ -20,14 +20,15 @@ from thingmint.pki.signer import Signer
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store.database import Database
 from thingmint.session import Session
-from thingmint.workflows import consent, devices, options, targets
+from thingmint.workflows import consent, devices, entrance, options, registration, targets
 
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 """The reasons of RFC 5280 5.3.1 that fit a device, as openssl spells them."""
 
 
 def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes: bool = False) -> None:
-    """Lock a device out: its identity is disabled first, since the hub checks no CRL; then the index says revoked."""
+    """Lock a device out, where it comes in before where it is: blocked on the provisioning service, its identity disabled
+    on the hub, since neither checks a CRL; then the index says revoked."""
     chosen = DeviceId.parse(imei)
     why = reason or "unspecified"
     if why not in REASONS:
@@ -41,11 +42,14 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             things_to_try=[f"to lock it out of the hub alone: invoke device-delete --imei {chosen}"],
         )
     signer = identity.signer_of(session.workspace, chosen, None)
+    blocked = came_in = False
     if not targets.dry(session, f"disable the identity {chosen}"):
         _unlock(session, signer, own)  # before anything changes: without the key there is no revocation
         hub = targets.open_hub(session)
         consent.ask(session, f"revoke the certificate of {chosen} and disable it on {hub.target.hub}", yes=yes)
+        blocked = entrance.block(session, hub, chosen, inspect.read_certificate(own.certificate))
         found = hub.registry.get(chosen.text)
+        came_in = found is not None and found.authentication == registration.THUMBPRINT
         if found is None:
             session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
         elif found.status == "disabled":
@@ -63,8 +67,10 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
     session.console.say(f"revoked: {own.certificate} ({why})")
     _tell_crl(session, made)
     session.console.say("  what stays: its files, and its identity, which stays disabled")
+    unblocked = f"enrollment-delete --imei {chosen} --yes " if blocked else ""
     session.console.next_step(
-        f"to let it in again: invoke device-delete --imei {chosen} --yes {own.renewed_by.removeprefix('invoke ')}"
+        f"to let it in again: invoke {unblocked}device-delete --imei {chosen} --yes {own.renewed_by.removeprefix('invoke ')}"
+        f"{' --no-register' if came_in else ''}"
     )
 
 

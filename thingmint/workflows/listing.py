@@ -13,7 +13,7 @@ from thingmint.session import Session
 from thingmint.workflows import consent, options, targets
 
 if TYPE_CHECKING:
-    from thingmint.hub.certificates import HubCertificate
+    from thingmint.hub.possession import CaCertificate
     from thingmint.pki.device.header import Source
 
 
@@ -141,7 +141,7 @@ def _flat(settings: Settings) -> list[tuple[str, Any]]:
     return rows
 
 
-def _as_json(one: "HubCertificate") -> dict[str, Any]:
+def _as_json(one: "CaCertificate") -> dict[str, Any]:
     return {
         "name": one.name,
         "subject": one.subject,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from thingmint.hub.identity import Identity
     from thingmint.workflows.targets import Hub
 
-X509_CA = "certificateAuthority"
+X509_CA, THUMBPRINT = "certificateAuthority", "selfSigned"
 
 
 def open_hub(session: Session, chosen: DeviceId, *, wanted: bool) -> "Hub | None":
@@ -53,6 +53,17 @@ def register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
 
 
 def require_x509_ca(hub: "Hub", found: "Identity") -> None:
+    if found.authentication == THUMBPRINT:
+        chosen = found.device_id
+        raise InputError(
+            f"{chosen} is registered on {hub.target.hub} by its certificate's thumbprint, as the provisioning "
+            "service registers those that come in through it.",
+            things_to_try=[
+                f"leave that to it: invoke device --imei {chosen} --no-register",
+                f"a new certificate counts once it came in: invoke connect --imei {chosen} --dps",
+                f"or register it as any other: invoke device-delete --imei {chosen}, then run this again",
+            ],
+        )
     if found.authentication != X509_CA:
         raise InputError(
             f"{found.device_id} is registered on {hub.target.hub} with the authentication {found.authentication!r}: "

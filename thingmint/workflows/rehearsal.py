@@ -24,6 +24,7 @@ from thingmint.workflows import (
     authorities,
     connection,
     devices,
+    enrollment,
     firmware,
     flashing,
     keygen,
@@ -72,8 +73,9 @@ def rehearse(session: Session, *, imei: str | None) -> None:
 
 
 def _show_chain(session: Session, inner: Session, chosen: DeviceId) -> None:
-    """From the root down to both devices."""
-    made = [inspect.read_certificate(inner.workspace.device_file(one, ".pem")) for one in (chosen, _twin(chosen))]
+    """From the root down to the devices."""
+    all_three = (chosen, _second(chosen, "keygen"), _second(chosen, "dps"))
+    made = [inspect.read_certificate(inner.workspace.device_file(one, ".pem")) for one in all_three]
     above = list(reversed(family.above(inner.workspace, made[0])))
     session.console.result("")
     for depth, link in [*enumerate(above), *((len(above), one) for one in made)]:
@@ -130,7 +132,7 @@ Step = tuple[str, Callable[[], object]]
 
 def _steps(session: Session, inner: Session, chosen: DeviceId) -> tuple[Step, ...]:
     hub = inner.settings.azure.hub
-    twin = _twin(chosen)
+    twin, newcomer = _second(chosen, "keygen"), _second(chosen, "dps")
     builder = _builder(session, inner)
     return (
         (f"lab: {hub}", lambda: _start_lab(session, inner)),
@@ -149,6 +151,8 @@ def _steps(session: Session, inner: Session, chosen: DeviceId) -> tuple[Step, ..
         ("its server roots loaded, too", lambda: _provision(inner, twin)),
         *_application(inner, builder, twin),
         ("booted: connects with the key that never left", lambda: _boot(inner, twin)),
+        ("the CA enrolled in the provisioning service", lambda: enrollment.enroll(inner)),
+        ("a third device: comes in through it, heard", lambda: _come_in(inner, newcomer)),
     )
 
 
@@ -187,9 +191,9 @@ def _flash(inner: Session, device: DeviceId) -> None:
         raise CheckError(f"the simulated device {device} was flashed, and does not boot {simulated.SAMPLE}.")
 
 
-def _twin(chosen: DeviceId) -> DeviceId:
-    """The second device, whose key its modem makes."""
-    return DeviceId.parse(f"{chosen.text[:57]}-keygen")
+def _second(chosen: DeviceId, way: str) -> DeviceId:
+    """Another device: `keygen`, whose key its modem makes; `dps`, which nobody registers on the hub."""
+    return DeviceId.parse(f"{chosen.text[: 63 - len(way)]}-{way}")
 
 
 def _provision(inner: Session, device: DeviceId) -> None:
@@ -200,6 +204,11 @@ def _provision(inner: Session, device: DeviceId) -> None:
 def _keygen(inner: Session, device: DeviceId) -> None:
     with simulated.plugged_in(inner, device) as port:
         keygen.device(inner, imei=device.text, port=port)
+
+
+def _come_in(inner: Session, device: DeviceId) -> str:
+    devices.device(inner, imei=device.text, register=False)
+    return f"{device}, by the provisioning service: {connection.connect(inner, imei=device.text, dps=True)}"
 
 
 def _boot(inner: Session, device: DeviceId) -> str:

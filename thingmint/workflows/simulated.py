@@ -138,8 +138,9 @@ def boot(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> str
         return ""
     hub = targets.open_hub(session)
     tags = Tags.of(Record.read(DeviceFiles.of(session.workspace, chosen).record))
-    build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary)
     memory = SecTags.open(_folder(session), chosen)
+    image = memory.image.read_bytes() if memory.image.exists() else b""
+    build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary, sample.id_scope_in(image))
     return connection.heard(session, hub, chosen, lambda: sample.run(build, memory, emit))
 
 

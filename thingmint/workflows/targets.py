@@ -11,7 +11,10 @@ from thingmint.target import Target
 if TYPE_CHECKING:
     from thingmint.hub.certificates import HubCertificates
     from thingmint.hub.credentials import Credential
+    from thingmint.hub.enrollments import Enrollments
     from thingmint.hub.identity import Registry
+    from thingmint.hub.provisioning import ProvisioningCertificates
+    from thingmint.hub.resources import Resources
     from thingmint.lab.control import RunningLab
 
 ARM = "https://management.azure.com"
@@ -19,11 +22,17 @@ ARM = "https://management.azure.com"
 
 @dataclass(frozen=True)
 class Hub:
-    """An open hub: its CA certificates and its device registry. `lab` is None on Azure."""
+    """An open hub: its CA certificates and its device registry; and the provisioning service that devices come in by.
+
+    `lab` is None on Azure.
+    """
 
     target: Target
     certificates: "HubCertificates"
     registry: "Registry"
+    resources: "Resources"
+    provisioning: "ProvisioningCertificates"
+    enrollments: "Enrollments"
     lab: "RunningLab | None"
 
 
@@ -51,10 +60,21 @@ def open_hub(session: Session) -> Hub:
     Raises HubError where the sign-in fails, InputError where the lab is down and may not be started.
     """
     from thingmint.hub.certificates import HubCertificates
+    from thingmint.hub.enrollments import Enrollments
+    from thingmint.hub.provisioning import ProvisioningCertificates
     from thingmint.hub.registry import open_registry
+    from thingmint.hub.resources import Resources
 
     target, credential, lab = sign_in(session)
-    return Hub(target, HubCertificates(target, credential), open_registry(target, credential), lab)
+    return Hub(
+        target,
+        HubCertificates(target, credential),
+        open_registry(target, credential),
+        Resources(target, credential),
+        ProvisioningCertificates(target, credential),
+        Enrollments(target, credential),
+        lab,
+    )
 
 
 def sign_in(session: Session) -> "tuple[Target, Credential, RunningLab | None]":

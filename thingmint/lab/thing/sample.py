@@ -4,24 +4,27 @@ The article reads such a log by eye. The numbers of failures are newlib's (errno
 which failed handshake was not measured, so that each failure to connect is ECONNREFUSED here.
 """
 
+import contextlib
 import dataclasses
 import json
 import random
+import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from thingmint import device, files
+from thingmint import files
+from thingmint.device import registration, telemetry
 from thingmint.errors import CheckError, HubError, InputError
-from thingmint.target import Target
+from thingmint.target import PROVISIONING_DEVICES, Target
 
 _ROOT, _CERTIFICATE, _KEY = 0, 1, 2  # credential types of AT%CMNG
 _ECONNREFUSED, _EINVAL = 111, 22
 _NOT_AUTHORISED = 5  # MQTT 3.1.1, 3.2.2.3
-_MODULE = "azure_iot_hub_sample"
+_MODULE, _DPS = "azure_iot_hub_sample", "azure_iot_hub_dps"
 
 
 class Holder(Protocol):
@@ -32,12 +35,22 @@ class Holder(Protocol):
 
 @dataclass(frozen=True)
 class Build:
-    """What the application was built with: the values of its Kconfig fragment."""
+    """What the application was built with: the values of its Kconfig fragment.
+
+    With an `id_scope` it knows no hub, and asks the provisioning service for one.
+    """
 
     device_id: str
     target: Target
     sec_tag: int = 10
     secondary_tag: int = 11
+    id_scope: str | None = None
+
+
+def id_scope_in(image: bytes) -> str | None:
+    """The one that an application was built with, told by the strings in its image; None without the provisioning service."""
+    found = re.search(rb"0ne[0-9A-Fa-f]{8}", image) if PROVISIONING_DEVICES.encode() in image else None
+    return found[0].decode() if found else None
 
 
 def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
@@ -49,7 +62,8 @@ def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
     log.emit("*** Booting thingmint's simulated device ***")
     log.write("inf", _MODULE, "Azure IoT Hub sample started")
     log.write("inf", _MODULE, f"Device ID: {build.device_id}")
-    log.write("inf", _MODULE, f"Host name: {build.target.hub_host}")
+    if not build.id_scope:
+        log.write("inf", _MODULE, f"Host name: {build.target.hub_host}")
     log.write("inf", _MODULE, "Connecting to LTE network")
     log.write("inf", _MODULE, "Network registration status: Connected - home network")
     log.write("inf", _MODULE, "Connected to LTE network")
@@ -57,7 +71,9 @@ def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="thingmint-") as folder:
         try:
-            _speak(build, _Loaded.of(build, modem, Path(folder)), log, body)
+            loaded = _Loaded.of(build, modem, Path(folder))
+            with _naming_the_tag(build):
+                _speak(_assigned(build, loaded, log) if build.id_scope else build, loaded, log, body)
         except (CheckError, HubError) as error:
             _log_failure(log, error)
             error.things_to_try = (
@@ -77,26 +93,70 @@ def _speak(build: Build, loaded: "_Loaded", log: "_Log", body: str) -> None:
         log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_READY")
         log.write("inf", _MODULE, f"Sending event:{body}")
 
-    log.write("dbg", "mqtt_helper", f"broker_init: Resolving IP address for {build.target.hub_host}")
-    if build.target.mqtt_proxy:
-        log.write("dbg", "mqtt_helper", f"broker_init: IPv4 Address found {build.target.mqtt_proxy[0]} (AF_INET)")
+    _resolve(build.target.hub_host, build.target, log)
+    telemetry.send_telemetry(
+        dataclasses.replace(build.target, ca_file=loaded.roots),
+        build.device_id,
+        certificate_chain=loaded.certificate,
+        key=loaded.key,
+        body=body,
+        connected=connected,
+    )
+
+
+def _assigned(build: Build, loaded: "_Loaded", log: "_Log") -> Build:
+    """Registered at the provisioning service, which says which hub it is for, and what it is called there."""
+    scope = build.id_scope or ""
+    log.write("dbg", _DPS, f"dps_id_scope_set: Setting DPS ID scope: {scope}")
+    log.write("dbg", _DPS, f"dps_reg_id_set: Setting DPS registration ID: {build.device_id}")
+    log.write("dbg", _DPS, "dps_state_set: State transition: DPS_STATE_DISCONNECTED --> DPS_STATE_CONNECTING")
+    _resolve(PROVISIONING_DEVICES, build.target, log)
     try:
-        device.send_telemetry(
+        assigned = registration.register(
             dataclasses.replace(build.target, ca_file=loaded.roots),
+            scope,
             build.device_id,
             certificate_chain=loaded.certificate,
             key=loaded.key,
-            body=body,
-            connected=connected,
         )
+    except HubError as error:
+        if error.status is not None:
+            log.write("err", _DPS, "The device was not assigned to hub")
+            log.write("err", _DPS, "The registration was not successful, no IoT Hub was assigned")
+        else:
+            log.write("err", "mqtt_helper", f"mqtt_connect, error: -{_ECONNREFUSED}")
+            log.write("err", _DPS, f"mqtt_helper_connect failed, error: -{_ECONNREFUSED}")
+        raise
+    log.write("dbg", _DPS, "dps_state_set: State transition: DPS_STATE_CONNECTING --> DPS_STATE_CONNECTED")
+    log.write("dbg", _DPS, "on_connack: MQTT connected")
+    log.write("dbg", _DPS, "topic_subscribe: Successfully subscribed to DPS topics")
+    log.write("dbg", _DPS, "handle_reg_update: DPS registration request response received")
+    told = f"Device ID {assigned.device_id} is now registered to {assigned.hub_host}"
+    log.write("dbg", _DPS, f"on_reg_completed: {told}")
+    target = dataclasses.replace(build.target, hub_host=assigned.hub_host)
+    return dataclasses.replace(build, device_id=assigned.device_id, target=target)
+
+
+@contextlib.contextmanager
+def _naming_the_tag(build: Build) -> Iterator[None]:
+    try:
+        yield
     except InputError:  # it names the files of a folder that is gone
         raise CheckError(
             f"what the modem holds in sec tag {build.sec_tag} is no pair: the certificate is not of that private key.",
         ) from None
 
 
+def _resolve(host: str, target: Target, log: "_Log") -> None:
+    log.write("dbg", "mqtt_helper", f"broker_init: Resolving IP address for {host}")
+    if target.mqtt_proxy:
+        log.write("dbg", "mqtt_helper", f"broker_init: IPv4 Address found {target.mqtt_proxy[0]} (AF_INET)")
+
+
 def _log_failure(log: "_Log", error: CheckError | HubError) -> None:
-    if isinstance(error, HubError) and error.status == 401:
+    if log.told_why:
+        pass
+    elif isinstance(error, HubError) and error.status == 401:
         log.write("err", "azure_iot_hub", f"Connection was rejected with return code {_NOT_AUTHORISED}")
         log.write("wrn", "azure_iot_hub", "Is the device certificate valid?")
     else:
@@ -140,9 +200,11 @@ class _Log:
 
     def __init__(self, emit: Callable[[str], None]) -> None:
         self.emit = emit
+        self.told_why = False
         self._boot = time.monotonic()
 
     def write(self, level: str, module: str, text: str) -> None:
+        self.told_why = self.told_why or level == "err"
         micros = round((time.monotonic() - self._boot) * 1_000_000)
         seconds, rest = divmod(micros, 1_000_000)
         clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,0 +1,221 @@
+"""enroll, enrollments and enrollment-delete: which devices the provisioning service brings to the hub."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from thingmint.errors import InputError
+from thingmint.ids import DeviceId
+from thingmint.pki.authority import family
+from thingmint.session import Session
+from thingmint.workflows import consent, entrance, options, possession, targets
+
+if TYPE_CHECKING:
+    from thingmint.hub.enrollments import EnrollmentGroup, IndividualEnrollment, RegistrationState
+    from thingmint.workflows.targets import Hub
+
+# https://learn.microsoft.com/rest/api/iot-dps/service/enrollment-group/create-or-update
+_GROUP = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]", re.ASCII)
+
+
+def enroll(
+    session: Session,
+    *,
+    group: str | None = None,
+    ca: str | None = None,
+    name: str | None = None,
+    replace: bool = False,
+) -> None:
+    """An authority into the provisioning service, proven, and a group that brings its devices to the hub; once.
+
+    The group is called as the authority is, unless it is named.
+    """
+    chosen = options.authority(ca, family.DEFAULT)
+    wanted = options.certificate_name(session, name, chosen)
+    called = _group_id(group or chosen.text)
+    signer = family.require(session.workspace, chosen)
+    azure = session.settings.azure
+    if session.dry:
+        possession.dry(session, signer, wanted, azure.provisioning_service)
+        session.console.say(f"would make the enrollment group {called}, whose devices are assigned to {azure.hub}")
+        return
+    certificate = possession.checked(session, signer)
+    hub = targets.open_hub(session)
+    service = entrance.require_service(hub)
+    if not service.is_linked(hub.target.hub_host):
+        raise InputError(
+            f"{hub.target.hub} is not linked to {service.name}: it could assign no device.",
+            detail="\n".join(f"linked: {one}" for one in service.hubs) or "no hub is linked",
+            things_to_try=[
+                "link it: invoke hub-create",
+                "check azure.hub and azure.provisioning_service: invoke config",
+            ],
+        )
+    before = hub.enrollments.group(called)
+    fits = before is not None and _fits(before, wanted, hub)
+    if before and not fits:
+        _require_consent(session, hub, before, wanted, replace=replace)
+    place = possession.Place(hub.provisioning, service.name, "provisioning service", "enroll")
+    possession.prove(session, place, signer, certificate, wanted, replace=replace)
+    if before and fits:
+        session.console.say(f"unchanged: the enrollment group {before.group_id} is on {service.name} already")
+    else:
+        before = hub.enrollments.put_group(called, certificate=wanted, hub=hub.target.hub_host)
+        session.console.say(f"enrolled: {wanted}, by the group {before.group_id} on {service.name}")
+    _tell(session, hub, before, certificate.common_name)
+    session.console.say(f"  the id scope, which such devices are built with: {service.id_scope}")
+    session.console.result(service.id_scope)
+    its = "" if chosen in {family.DEFAULT, family.ROOT} else f" --ca {chosen}"
+    session.console.next_step(f"invoke device --imei ID{its} --no-register connect --imei ID --dps")
+
+
+def _tell(session: Session, hub: "Hub", group: "EnrollmentGroup", common_name: str) -> None:
+    if group.status == "enabled":
+        session.console.say(f"  devices of {common_name!r} that register there are assigned to {hub.target.hub_host}")
+        return
+    session.console.warn(
+        f"the group is {group.status}, so its devices are refused. To let them in: "
+        f"invoke enrollment-delete --group {group.group_id} enroll --group {group.group_id}"
+    )
+
+
+def _group_id(text: str) -> str:
+    if not _GROUP.fullmatch(text):
+        raise InputError(
+            f"--group {text!r} cannot name an enrollment group.",
+            things_to_try=["use letters, digits and . _ : - (1 to 128, ending with a letter, a digit or -)"],
+        )
+    return text
+
+
+def _fits(group: "EnrollmentGroup", certificate: str, hub: "Hub") -> bool:
+    hubs = {one.casefold() for one in group.hubs}
+    ours = not hubs or hub.target.hub_host.casefold() in hubs
+    return ours and group.attestation == "x509" and group.certificate.casefold() == certificate.casefold()
+
+
+def _require_consent(
+    session: Session, hub: "Hub", group: "EnrollmentGroup", certificate: str, *, replace: bool
+) -> None:
+    """A group of another authority, or for another hub, is likely a colleague's."""
+    service = hub.target.provisioning_service
+    if not replace:
+        raise InputError(
+            f"the enrollment group {group.group_id} on {service} is another than is asked for.",
+            detail=(
+                f"there:     {group.certificate or group.attestation}, assigned to {', '.join(group.hubs) or 'any linked hub'}\n"
+                f"asked for: {certificate}, assigned to {hub.target.hub_host}"
+            ),
+            things_to_try=[
+                "make a group of its own: invoke enroll --group NAME",
+                "roll that group to this CA and hub; the other's devices are then refused: invoke enroll --replace",
+            ],
+        )
+    consent.ask(session, f"roll the enrollment group {group.group_id} to {certificate}", yes=True)
+
+
+def enrollments(session: Session, *, as_json: bool = False) -> None:
+    """Groups, single devices' own enrollments, and the devices that registered, with their state."""
+    if targets.dry(session, "list the enrollments"):
+        return
+    hub = targets.open_hub(session)
+    service = entrance.require_service(hub)
+    groups, individuals = hub.enrollments.groups(), hub.enrollments.individuals()
+    registered = [one for group in groups for one in hub.enrollments.registrations(group.group_id)]
+    singles = [hub.enrollments.registration(one.registration_id) for one in individuals]
+    known = {one.registration_id for one in registered}
+    registered += [one for one in singles if one and one.registration_id not in known]
+    if as_json:
+        session.console.result_json(_as_json(groups, individuals, registered))
+        return
+    session.console.table(
+        ("kind", "id", "status", "by", "hub", "updated"),
+        [
+            *(("group", g.group_id, g.status, g.certificate or g.attestation, " ".join(g.hubs), "") for g in groups),
+            *(("enrollment", e.registration_id, e.status, e.attestation, "", "") for e in individuals),
+            *(("device", r.registration_id, _state(r), r.group_id, r.hub, _time(r)) for r in registered),
+        ],
+    )
+    session.console.say(
+        f"{len(groups)} group(s), {len(individuals)} enrollment(s) of single devices, "
+        f"{len(registered)} registered device(s) on {service.name} (id scope {service.id_scope})"
+    )
+
+
+def _state(one: "RegistrationState") -> str:
+    return f"{one.status}: {one.error}" if one.error else one.status
+
+
+def _time(one: "RegistrationState") -> str:
+    return one.updated.isoformat(timespec="seconds") if one.updated else ""
+
+
+def _as_json(
+    groups: "tuple[EnrollmentGroup, ...]",
+    individuals: "tuple[IndividualEnrollment, ...]",
+    registered: "list[RegistrationState]",
+) -> dict[str, Any]:
+    """The service's own field names, where it has one."""
+    return {
+        "enrollmentGroups": [
+            {
+                "enrollmentGroupId": one.group_id,
+                "provisioningStatus": one.status,
+                "attestation": one.attestation,
+                "certificate": one.certificate or None,
+                "iotHubs": list(one.hubs),
+            }
+            for one in groups
+        ],
+        "enrollments": [
+            {
+                "registrationId": one.registration_id,
+                "provisioningStatus": one.status,
+                "attestation": one.attestation,
+            }
+            for one in individuals
+        ],
+        "registrations": [
+            {
+                "registrationId": one.registration_id,
+                "status": one.status,
+                "enrollmentGroupId": one.group_id or None,
+                "assignedHub": one.hub or None,
+                "deviceId": one.device_id or None,
+                "error": one.error or None,
+                "lastUpdatedDateTimeUtc": one.updated.isoformat() if one.updated else None,
+            }
+            for one in registered
+        ],
+    }
+
+
+def enrollment_delete(
+    session: Session, *, group: str | None = None, imei: str | None = None, yes: bool = False
+) -> None:
+    """Remove a group, or one device's own enrollment, from the provisioning service; the hub keeps its identities."""
+    if (group is None) == (imei is None):
+        raise InputError(
+            "enrollment-delete needs one of --group NAME and --imei ID.", things_to_try=["see them: invoke enrollments"]
+        )
+    what = f"the enrollment group {_group_id(group)}" if group else f"the enrollment of {DeviceId.parse(imei)}"
+    service = session.settings.azure.provisioning_service
+    if session.dry:
+        targets.announce(session)
+        session.console.say(f"would delete {what} on {service}")
+        return
+    hub = targets.open_hub(session)
+    entrance.require_service(hub)
+    found = hub.enrollments.group(group) if group else hub.enrollments.individual(DeviceId.parse(imei).text)
+    if found is None:
+        session.console.say(f"unchanged: {service} has not {what}")
+        return
+    consent.ask(session, f"delete {what} on {service}", yes=yes)
+    if group:
+        hub.enrollments.delete_group(group, etag=found.etag)
+        session.console.say(f"deleted: {what} on {service}; its devices come in no more")
+        session.console.say("  what stays: the CA certificate there, and the devices' identities on the hub")
+    else:
+        hub.enrollments.delete_individual(DeviceId.parse(imei).text, etag=found.etag)
+        freed = found.status == "disabled"
+        session.console.say(f"deleted: {what} on {service}" + ("; it is blocked no more" if freed else ""))
+        session.console.say("  what stays: its identity on the hub; a group of its CA lets it in all the same")
