@@ -4,7 +4,8 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from thingmint.lab.cloud.journal import Journal
+from thingmint.lab.cloud.feed import Feed
+from thingmint.lab.cloud.journal import Journal, printable
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabSecrets, Role
 
@@ -19,6 +20,7 @@ class Hub:
     https_port: int
     touch: Callable[[], None]  # something happened: the lab is not idle
     stop: Callable[[], None]
+    feed: Feed = field(default_factory=Feed)  # for those who watch
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def stands(self) -> bool:
@@ -37,3 +39,10 @@ class Hub:
         """Devices or CAs changed: open connections are judged anew, at once."""
         for listener in self._listeners:
             listener()
+        self.feed.stirred()
+
+    def refused(self, who: str, why: str, *, door: str) -> None:
+        """Somebody is turned away: log and page tell it with the same words. Nothing secret may stand in them."""
+        who, why = printable(who), printable(why)
+        self.journal.write(f"{door}: refused {who}: {why}")
+        self.feed.refused(who, why)

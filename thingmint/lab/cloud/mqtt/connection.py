@@ -66,9 +66,9 @@ class Connection:
                 await self._handle(await self._receive(silence))
         except Over as over:
             if str(over) and self.device_id:
-                self._say(f"connection closed: {over}")
+                self._hub.refused(self._name(), f"connection closed: {over}", door="mqtt")
             elif str(over):
-                self._hub.journal.write(f"mqtt: refused {self._handshake.who}: {over}")
+                self._handshake.refuse(str(over), door="mqtt")
             else:
                 self._say("disconnected")
         except MalformedPacketError as error:
@@ -80,8 +80,12 @@ class Connection:
                 self._say("went away without a DISCONNECT")
 
     def end(self, reason: str) -> None:
-        """From outside: the reader wakes up and finds the connection closed."""
-        self._say(f"connection closed: {reason}")
+        """From outside, of a device that lost its right: the reader wakes up and finds the connection closed."""
+        self._hub.refused(self._name(), f"connection closed: {reason}", door="mqtt")
+        self._stream.abort()
+
+    def give_way(self) -> None:
+        self._say("connection closed: another connection of the same device took over")
         self._stream.abort()
 
     def objection(self) -> str | None:
@@ -162,8 +166,9 @@ class Connection:
             properties = _properties(packet.topic[len(events) + 1 :])
             if packet.retain:
                 properties["mqtt-retain"] = "true"  # as the service marks it; it retains nothing
-            sequence = self._hub.store.heard(self.device_id, packet.payload, properties, now())
-            self._say(f"message {sequence} received: {len(packet.payload)} bytes")
+            message = self._hub.store.heard(self.device_id, packet.payload, properties, now())
+            self._hub.feed.heard(message)
+            self._say(f"message {message.sequence} received: {len(packet.payload)} bytes")
         elif _NOT_DONE.match(packet.topic):
             self._say(f"published to {packet.topic[:100]!r}: not done by the lab yet")
         else:
@@ -180,7 +185,8 @@ class Connection:
         )
         if topic in known:
             return min(qos, 1)
-        self._say(f"refused the subscription to {topic[:200]!r}: IoT Hub has no such topic for it")
+        why = f"the subscription to {topic[:200]!r}: IoT Hub has no such topic for it"
+        self._hub.refused(self._name(), why, door="mqtt")
         return packets.SUBSCRIPTION_FAILED
 
     # --- helpers -----------------------------------------------------------------------------------------------

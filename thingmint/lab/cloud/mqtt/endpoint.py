@@ -42,7 +42,7 @@ class MqttEndpoint:
         # A context for each connection: CAs that come and go count at once, and the verdict reaches the log.
         handshake = Handshake(self._hub)
         stream = TlsStream()
-        transport = await shake(self._hub, "mqtt", accepted, handshake, stream.protocol)
+        transport = await shake("mqtt", accepted, handshake, stream.protocol)
         if transport is None:
             return
         stream.opened(transport)
@@ -57,24 +57,26 @@ class MqttEndpoint:
         registering = handshake.for_provisioning
         connection = (Registering if registering else Connection)(self._hub, handshake, stream)
         try:
-            await connection.run((lambda _: None) if registering else self._enter)
+            await connection.run((lambda _: None) if registering else (lambda entered: self._enter(entered, handshake)))
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
             self._leave(connection)
 
-    def _enter(self, connection: Connection) -> None:
+    def _enter(self, connection: Connection, handshake: Handshake) -> None:
         """The device is let in; an older connection of the same id gives way."""
         older = self._open.get(connection.device_id)
         if older:
-            older.end("another connection of the same device took over")
+            older.give_way()
         self._open[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
+        self._hub.feed.showed(connection.device_id, handshake.shown, vouchers=handshake.vouchers())
 
     def _leave(self, connection: Connection) -> None:
         if self._open.get(connection.device_id) is connection:
             del self._open[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
+            self._hub.feed.stirred()
 
     def _recheck(self) -> None:
         for connection in list(self._open.values()):

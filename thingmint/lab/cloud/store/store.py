@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+from thingmint.lab.cloud.records import Message
 from thingmint.lab.cloud.store import certificates, devices, enrollments, messages, resources, twins
 from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.store.database import Database
@@ -32,9 +33,9 @@ class Store:
         self.resources = Resources(self._database)
         self.twins = Twins(self._database)
 
-    def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
-        """A message of the device, which was active with it. Returns the message's sequence number."""
+    def heard(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> Message:
+        """A message of the device, which was active with it."""
         with self.transaction():
             sequence = self.messages.add(device_id, body, properties, at)
             self.devices.set_active(device_id, at)
-        return sequence
+        return Message(sequence, device_id, at, body, properties)
