@@ -32,7 +32,7 @@ CONVERSATION: list[tuple[bytes, Packet]] = [
             "thing",
             60,
             clean_session=False,
-            has_will=False,
+            will=None,
             username="host/thing/?api-version=1",
             password=None,
         ),

@@ -3,10 +3,27 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabSecrets, Role
+
+
+class Line(Protocol):
+    """A device's open connection, as the service's side sees it."""
+
+    def desired_changed(self, change: dict[str, Any], version: int) -> None:
+        """Tell the device, where it wants to know."""
+
+    def deliver(self) -> None:
+        """Something waits in the device's queue."""
+
+    @property
+    def takes_calls(self) -> bool: ...
+
+    async def call(self, method: str, payload: bytes, seconds: float) -> tuple[int, bytes]:
+        """Status and payload of the device's answer. Raises TimeoutError, or ConnectionError where it goes away."""
 
 
 @dataclass
@@ -19,6 +36,7 @@ class Hub:
     https_port: int
     touch: Callable[[], None]  # something happened: the lab is not idle
     stop: Callable[[], None]
+    lines: dict[str, Line] = field(default_factory=dict)  # device id → its connection
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def stands(self) -> bool:

@@ -7,6 +7,7 @@ import socket
 from thingmint.lab.cloud.door import Door, shake
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
+from thingmint.lab.cloud.mqtt.device import DeviceConnection
 from thingmint.lab.cloud.mqtt.streams import Stream, TlsStream
 from thingmint.lab.cloud.mqtt.trust import Handshake
 from thingmint.lab.cloud.provisioning.session import Registering
@@ -17,7 +18,7 @@ class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._door = Door(hub, "mqtt", self._serve_one)
-        self._open: dict[str, Connection] = {}  # device id → its connection
+        self._open: dict[str, DeviceConnection] = {}  # device id → its connection
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
 
@@ -54,10 +55,9 @@ class MqttEndpoint:
                 await stream.closed()
 
     async def _run(self, handshake: Handshake, stream: Stream) -> None:
-        registering = handshake.for_provisioning
-        connection = (Registering if registering else Connection)(self._hub, handshake, stream)
+        connection = (Registering if handshake.for_provisioning else DeviceConnection)(self._hub, handshake, stream)
         try:
-            await connection.run((lambda _: None) if registering else self._enter)
+            await connection.run(self._enter)
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
@@ -65,15 +65,17 @@ class MqttEndpoint:
 
     def _enter(self, connection: Connection) -> None:
         """The device is let in; an older connection of the same id gives way."""
+        if not isinstance(connection, DeviceConnection):
+            return
         older = self._open.get(connection.device_id)
         if older:
             older.end("another connection of the same device took over")
-        self._open[connection.device_id] = connection
+        self._open[connection.device_id] = self._hub.lines[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
 
     def _leave(self, connection: Connection) -> None:
         if self._open.get(connection.device_id) is connection:
-            del self._open[connection.device_id]
+            del self._open[connection.device_id], self._hub.lines[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
 
     def _recheck(self) -> None:

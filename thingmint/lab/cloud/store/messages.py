@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 
 from thingmint.lab.cloud.records import Message
 from thingmint.lab.cloud.store.database import Database, text
@@ -16,19 +17,23 @@ CREATE INDEX message_of_device ON message (device_id, sequence);
 """
 
 
+_INSERT = "INSERT INTO message (device_id, received_at, body, properties) VALUES (?, ?, ?, ?)"
+
+
 class Messages:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, device_id: str, body: bytes, properties: dict[str, str], at: dt.datetime) -> int:
-        """Returns its sequence number."""
-        cursor = self._db.run(
-            "INSERT INTO message (device_id, received_at, body, properties) VALUES (?, ?, ?, ?)",
-            [device_id, text(at), body, json.dumps(properties)],
-        )
-        sequence = int(cursor.lastrowid or 0)
-        self._db.run("DELETE FROM message WHERE sequence <= ?", [sequence - KEPT])
-        return sequence
+    def add(self, device_id: str, messages: Sequence[tuple[bytes, dict[str, str]]], at: dt.datetime) -> list[Message]:
+        """Bodies and properties; returned with their sequence numbers."""
+        moment, kept = text(at), []
+        for body, properties in messages:
+            values = [device_id, moment, body, json.dumps(properties) if properties else "{}"]
+            sequence = self._db.run(_INSERT, values).lastrowid or 0
+            kept.append(Message(sequence, device_id, at, body, properties))
+        if kept:
+            self._db.run("DELETE FROM message WHERE sequence <= ?", [kept[-1].sequence - KEPT])
+        return kept
 
     def clear(self) -> None:
         self._db.run("DELETE FROM message")
