@@ -11,10 +11,26 @@ from thingmint.lab.cloud.hub import Hub
 
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 3.0  # for the client's part of the goodbye
-_MOST_CONNECTIONS = 400  # below the 1024 descriptors that a process usually has, two for a proxied connection
+_MOST_CONNECTIONS = 1_500  # at each door, where the system allows as many
+_DESCRIPTORS_EACH = 3  # a connection's own, and two where it comes through the proxy
 
 # asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. A TLS record holds 16 kB at most.
 sslproto.SSLProtocol.max_size = 16_384
+
+
+def most_connections() -> int:
+    """At each door. Raises the process's limit of open files as far as it may, where the system has one."""
+    try:
+        import resource
+    except ImportError:  # Windows: sockets are no files there
+        return _MOST_CONNECTIONS
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS * _DESCRIPTORS_EACH * 2
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return min(_MOST_CONNECTIONS, max(soft, allowed) // _DESCRIPTORS_EACH)
 
 
 class Greeting(Protocol):
@@ -44,6 +60,7 @@ class Door:
         self._serve_one = serve_one
         self._held = held
         self._tasks: set[asyncio.Task[None]] = set()
+        self._most = most_connections()
 
     async def serve(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -55,8 +72,8 @@ class Door:
                 await asyncio.sleep(0.2)
                 continue
             self._hub.touch()
-            if len(self._tasks) + self._held() >= _MOST_CONNECTIONS:
-                self._hub.journal.write(f"{self._name}: refused a connection: {_MOST_CONNECTIONS} are open already")
+            if len(self._tasks) + self._held() >= self._most:
+                self._hub.journal.write(f"{self._name}: refused a connection: {self._most} are open already")
                 accepted.close()
                 continue
             task = asyncio.create_task(self._guarded(accepted))

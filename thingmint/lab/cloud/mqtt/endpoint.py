@@ -9,7 +9,7 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
 from thingmint.lab.cloud.mqtt.device import DeviceConnection
 from thingmint.lab.cloud.mqtt.streams import Stream, TlsStream
-from thingmint.lab.cloud.mqtt.trust import Handshake
+from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake
 from thingmint.lab.cloud.provisioning.session import Registering
 from thingmint.lab.cloud.wire import now
 
@@ -17,6 +17,7 @@ from thingmint.lab.cloud.wire import now
 class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._contexts = Contexts(hub)
         self._door = Door(hub, "mqtt", self._serve_one)
         self._open: dict[str, DeviceConnection] = {}  # device id → its connection
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
@@ -40,12 +41,12 @@ class MqttEndpoint:
         await asyncio.wait([task])
 
     async def _serve_one(self, accepted: socket.socket) -> None:
-        # A context for each connection: CAs that come and go count at once, and the verdict reaches the log.
-        handshake = Handshake(self._hub)
+        handshake = Handshake(self._hub, self._contexts)
         stream = TlsStream()
         transport = await shake(self._hub, "mqtt", accepted, handshake, stream.protocol)
         if transport is None:
             return
+        handshake.over(transport.get_extra_info("ssl_object"))
         stream.opened(transport)
         try:
             await self._run(handshake, stream)
