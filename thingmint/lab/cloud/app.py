@@ -79,7 +79,11 @@ def _lab_routes(hub: Hub) -> list[Route]:
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) < 19):  # SQLite's integers have 63 bits
             raise Refusal(400, {"error": "after is no number"}, "after is no number")
-        messages = hub.store.messages.of(request.query_params.get("device", ""), after=int(after))
+        device_id = request.query_params.get("device", "")
+        if "newest" in request.query_params:
+            messages = hub.store.messages.newest(device_id)
+        else:
+            messages = hub.store.messages.of(device_id, after=int(after))
         return JSONResponse(
             {
                 "messages": [

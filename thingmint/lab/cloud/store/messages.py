@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Sequence
 
 from thingmint.lab.cloud.records import Message
@@ -39,17 +40,26 @@ class Messages:
         self._db.run("DELETE FROM message")
 
     def of(self, device_id: str, *, after: int) -> list[Message]:
-        """Those of one device with a higher sequence than `after`, oldest first."""
+        """Those of one device, or of all where the id is empty, with a higher sequence than `after`, oldest first."""
         rows = self._db.rows(
-            "SELECT * FROM message WHERE device_id = ? AND sequence > ? ORDER BY sequence", [device_id, after]
+            "SELECT * FROM message WHERE sequence > ? AND (? = '' OR device_id = ?) ORDER BY sequence",
+            [after, device_id, device_id],
         )
-        return [
-            Message(
-                row["sequence"],
-                row["device_id"],
-                dt.datetime.fromisoformat(row["received_at"]),
-                row["body"],
-                json.loads(row["properties"]),
-            )
-            for row in rows
-        ]
+        return [_read(row) for row in rows]
+
+    def newest(self, device_id: str) -> list[Message]:
+        """The last one, if there is any."""
+        rows = self._db.rows(
+            "SELECT * FROM message WHERE ? = '' OR device_id = ? ORDER BY sequence DESC LIMIT 1", [device_id, device_id]
+        )
+        return [_read(row) for row in rows]
+
+
+def _read(row: sqlite3.Row) -> Message:
+    return Message(
+        row["sequence"],
+        row["device_id"],
+        dt.datetime.fromisoformat(row["received_at"]),
+        row["body"],
+        json.loads(row["properties"]),
+    )
