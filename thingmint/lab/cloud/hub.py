@@ -13,6 +13,11 @@ from thingmint.lab.state import LabFolder, LabSecrets, Role
 class Line(Protocol):
     """A device's open connection, as the service's side sees it."""
 
+    def objection(self) -> str | None:
+        """Why this device may not be connected, now; None if it may."""
+
+    def end(self, reason: str) -> None: ...
+
     def desired_changed(self, change: dict[str, Any], version: int) -> None:
         """Tell the device, where it wants to know."""
 

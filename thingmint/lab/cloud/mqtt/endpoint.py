@@ -19,7 +19,6 @@ class MqttEndpoint:
         self._hub = hub
         self._contexts = Contexts(hub)
         self._door = Door(hub, "mqtt", self._serve_one)
-        self._open: dict[str, DeviceConnection] = {}  # device id → its connection
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
 
@@ -68,19 +67,19 @@ class MqttEndpoint:
         """The device is let in; an older connection of the same id gives way."""
         if not isinstance(connection, DeviceConnection):
             return
-        older = self._open.get(connection.device_id)
+        older = self._hub.lines.get(connection.device_id)
         if older:
             older.end("another connection of the same device took over")
-        self._open[connection.device_id] = self._hub.lines[connection.device_id] = connection
+        self._hub.lines[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
 
     def _leave(self, connection: Connection) -> None:
-        if self._open.get(connection.device_id) is connection:
-            del self._open[connection.device_id], self._hub.lines[connection.device_id]
+        if isinstance(connection, DeviceConnection) and self._hub.lines.get(connection.device_id) is connection:
+            del self._hub.lines[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
 
     def _recheck(self) -> None:
-        for connection in list(self._open.values()):
-            reason = connection.objection()
+        for line in list(self._hub.lines.values()):
+            reason = line.objection()
             if reason:
-                connection.end(reason)
+                line.end(reason)
