@@ -94,7 +94,7 @@ def test_two_labs_side_by_side(lab: Lab, ended: Session) -> None:
     assert control.running(lab.session) == lab.running
     # A record that points at a lab of another workspace is not this workspace's lab.
     folder = LabFolder(beside.folder)
-    other = LabRecord(1, lab.running.https_port, 1, 1, "", Role.of(ended.settings))
+    other = LabRecord(1, lab.running.https_port, 1, 1, 1, "", Role.of(ended.settings))
     genuine = folder.record.read_bytes()
     write(folder.record, other)
     assert control.running(ended) is None

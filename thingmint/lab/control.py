@@ -47,6 +47,12 @@ class RunningLab:
     https_port: int
     mqtt_port: int
     proxy_port: int
+    page_port: int
+
+    @property
+    def page(self) -> str:
+        """For a browser on this machine."""
+        return f"http://localhost:{self.page_port}/"
 
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
@@ -264,7 +270,7 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port)
+    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
 
 
 def _reap(pid: int) -> bool:

@@ -144,6 +144,7 @@ def _tell(session: Session, lab: "RunningLab") -> None:
         f"  {session.settings.hub_host} on this machine: https://localhost:{lab.https_port}, "
         f"MQTT on port {lab.mqtt_port}, CONNECT proxy on port {lab.proxy_port}"
     )
+    session.console.say(f"  watch it: {lab.page}")
     session.console.say(
         f"  log: {lab.folder / 'lab.log'} · ends after {session.settings.lab.idle_minutes} idle minutes"
     )

@@ -39,10 +39,9 @@ class Greeting(Protocol):
     @property
     def context(self) -> ssl.SSLContext: ...
 
-    @property
-    def who(self) -> str: ...
-
     def explain(self, error: Exception) -> str: ...
+
+    def refuse(self, why: str, *, door: str) -> None: ...
 
 
 class Door:
@@ -54,13 +53,14 @@ class Door:
         name: str,
         serve_one: Callable[[socket.socket], Awaitable[None]],
         held: Callable[[], int] = lambda: 0,
+        most: int | None = None,
     ) -> None:
         self._hub = hub
         self._name = name
         self._serve_one = serve_one
         self._held = held
+        self._most = most_connections() if most is None else most
         self._tasks: set[asyncio.Task[None]] = set()
-        self._most = most_connections()
 
     async def serve(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ class Door:
                 continue
             self._hub.touch()
             if len(self._tasks) + self._held() >= self._most:
-                self._hub.journal.write(f"{self._name}: refused a connection: {self._most} are open already")
+                self._hub.refused("a connection", f"{self._most} are open already", door=self._name)
                 accepted.close()
                 continue
             task = asyncio.create_task(self._guarded(accepted))
@@ -94,7 +94,7 @@ class Door:
 
 
 async def shake(
-    hub: Hub, name: str, accepted: socket.socket, greeting: Greeting, protocol: asyncio.Protocol
+    name: str, accepted: socket.socket, greeting: Greeting, protocol: asyncio.Protocol
 ) -> asyncio.Transport | None:
     """TLS on an accepted socket, for `protocol`. None where it fails: the reason is in the log then."""
     loop = asyncio.get_running_loop()
@@ -108,6 +108,6 @@ async def shake(
         )
     except (OSError, TimeoutError) as error:
         accepted.close()
-        hub.journal.write(f"{name}: refused {greeting.who}: {greeting.explain(error)}")
+        greeting.refuse(greeting.explain(error), door=name)
         return None
     return transport

@@ -117,6 +117,5 @@ def log_refusal(hub: Hub, request: HTTPConnection, refusal: Refusal) -> None:
     client = f"{request.client.host}:{request.client.port}" if request.client else "?"
     agent = request.headers.get("user-agent", "no user agent")[:60]
     method = request.scope.get("method", "websocket")
-    hub.journal.write(
-        f"refused {client} ({agent}): {method} {request.scope['path'][:200]} → {refusal.status}: {refusal.reason}"
-    )
+    asked = f"{method} {request.scope['path'][:200]} → {refusal.status}"
+    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https")

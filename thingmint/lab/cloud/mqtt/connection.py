@@ -71,9 +71,9 @@ class Connection:
                 await self._fill(deadline)
         except Over as over:
             if str(over) and self.device_id:
-                self._say(f"connection closed: {over}")
+                self._refused(f"connection closed: {over}")
             elif str(over):
-                self._hub.journal.write(f"mqtt: refused {self._handshake.who}: {over}")
+                self._handshake.refuse(str(over), door="mqtt")
             else:
                 self._say("disconnected")
         except MalformedPacketError as error:
@@ -91,7 +91,11 @@ class Connection:
 
     def end(self, reason: str) -> None:
         """From outside: the reader wakes up and finds the connection closed."""
-        self._say(f"connection closed: {reason}")
+        self._refused(f"connection closed: {reason}")
+        self._stream.abort()
+
+    def give_way(self) -> None:
+        self._say("connection closed: another connection of the same device took over")
         self._stream.abort()
 
     def objection(self) -> str | None:
@@ -200,6 +204,9 @@ class Connection:
             await self._flush()
         except (TimeoutError, OSError):
             self._stream.abort()
+
+    def _refused(self, why: str) -> None:
+        self._hub.refused(self._name(), why, door="mqtt")
 
     def _say(self, text: str) -> None:
         self._hub.journal.write(f"device {self.device_id!r} {text}")

@@ -87,7 +87,7 @@ class DeviceConnection(Connection):
     def _admit(self, connect: Connect) -> None:
         self._events, self._inbox = topics.events(self.device_id), topics.inbox(self.device_id)
         if connect.will and topics.properties_of(connect.will.topic, self._events) is None:
-            self._say(f"has a will for {connect.will.topic[:200]!r}, which is no topic of its own: it is not kept")
+            self._refused(f"its will for {connect.will.topic[:200]!r}, which is no topic of its own")
         else:
             self._will = connect.will
         sessions = self._hub.store.sessions
@@ -108,6 +108,7 @@ class DeviceConnection(Connection):
             properties = topics.properties_of(self._will.topic, self._events) or {}
             properties["iothub-MessageType"] = "Will"
             (kept,) = self._hub.store.heard(self.device_id, [(self._will.payload, properties)], now())
+            self._hub.feed.heard(kept)
             self._say(f"message {kept.sequence} received: its will")
 
     # --- from the device ---------------------------------------------------------------------------------------
@@ -123,6 +124,8 @@ class DeviceConnection(Connection):
                 if len(kept) > 1:
                     numbers = f"messages {kept[0].sequence} to {kept[-1].sequence}"
                 self._say(f"{numbers} received: {size} bytes")
+                for message in kept:
+                    self._hub.feed.heard(message)
                 self._heard.clear()
         return result
 
@@ -144,11 +147,13 @@ class DeviceConnection(Connection):
             self._outgoing += packets.puback(packet.packet_id)
 
     def _answer(self, question: twins.Question, payload: bytes) -> None:
-        topic, body, told = twins.answer(self._hub, self.device_id, question, payload)
-        if told:
-            self._say(told)
+        answer = twins.answer(self._hub, self.device_id, question, payload)
+        if answer.refusal:
+            self._refused(answer.refusal)
+        elif question.reports:
+            self._say("reported properties")
         if TWIN_ANSWERS in self._subscriptions:
-            self._outgoing += packets.publish(topic, body, 0)
+            self._outgoing += packets.publish(answer.topic, answer.body, 0)
         else:
             self._say(f"asked for its twin and is not told: it has not subscribed to {TWIN_ANSWERS}")
 
@@ -167,7 +172,7 @@ class DeviceConnection(Connection):
 
     def _subscribe(self, topic: str, qos: int) -> int:
         if topic not in (self._inbox, TWIN_ANSWERS, DESIRED, CALLS):
-            self._say(f"refused the subscription to {topic[:200]!r}: IoT Hub has no such topic for it")
+            self._refused(f"the subscription to {topic[:200]!r}: IoT Hub has no such topic for it")
             return packets.SUBSCRIPTION_FAILED
         self._subscriptions[topic] = min(qos, 1)
         return min(qos, 1)

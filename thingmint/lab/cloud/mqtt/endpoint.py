@@ -42,7 +42,7 @@ class MqttEndpoint:
     async def _serve_one(self, accepted: socket.socket) -> None:
         handshake = Handshake(self._hub, self._contexts)
         stream = TlsStream()
-        transport = await shake(self._hub, "mqtt", accepted, handshake, stream.protocol)
+        transport = await shake("mqtt", accepted, handshake, stream.protocol)
         if transport is None:
             return
         handshake.over(transport.get_extra_info("ssl_object"))
@@ -57,26 +57,28 @@ class MqttEndpoint:
     async def _run(self, handshake: Handshake, stream: Stream) -> None:
         connection = (Registering if handshake.for_provisioning else DeviceConnection)(self._hub, handshake, stream)
         try:
-            await connection.run(self._enter)
+            await connection.run(lambda entered: self._enter(entered, handshake))
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
             self._leave(connection)
 
-    def _enter(self, connection: Connection) -> None:
+    def _enter(self, connection: Connection, handshake: Handshake) -> None:
         """The device is let in; an older connection of the same id gives way."""
         if not isinstance(connection, DeviceConnection):
             return
         older = self._hub.lines.get(connection.device_id)
         if older:
-            older.end("another connection of the same device took over")
+            older.give_way()
         self._hub.lines[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
+        self._hub.feed.showed(connection.device_id, handshake.shown, vouchers=handshake.vouchers())
 
     def _leave(self, connection: Connection) -> None:
         if isinstance(connection, DeviceConnection) and self._hub.lines.get(connection.device_id) is connection:
             del self._hub.lines[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
+            self._hub.feed.stirred()
 
     def _recheck(self) -> None:
         for line in list(self._hub.lines.values()):

@@ -158,6 +158,12 @@ class Handshake:
         self._judged = {frozenset(verified): names}
         return names
 
+    def refuse(self, why: str, *, door: str) -> None:
+        self._hub.refused(self.who, why, door=door)
+        leaf = self.leaf
+        if leaf and not self.for_provisioning:
+            self._hub.feed.showed(chain.common_name(leaf.subject), self.shown, vouchers=self.vouchers(), why=why)
+
     def explain(self, error: Exception) -> str:
         """Why the handshake failed."""
         if isinstance(error, ssl.SSLCertVerificationError):

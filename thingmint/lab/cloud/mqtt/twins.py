@@ -29,22 +29,30 @@ class Question:
         return cls(found[1] != "GET", found[2]) if found else None
 
 
-def answer(hub: Hub, device_id: str, question: Question, payload: bytes) -> tuple[str, bytes, str]:
-    """Topic and payload of the answer, and a line for the log, empty where there is nothing to tell."""
+@dataclass(frozen=True)
+class Answer:
+    topic: str
+    body: bytes = b""
+    refusal: str = ""  # why, for the log
+
+
+def answer(hub: Hub, device_id: str, question: Question, payload: bytes) -> Answer:
     twin = hub.store.twins.get(device_id)
-    to = f"$iothub/twin/res/{{}}/?$rid={question.rid}"
+
+    def to(status: int) -> str:
+        return f"$iothub/twin/res/{status}/?$rid={question.rid}"
+
     if not question.reports:
         sections = {"desired": _shown(twin.desired), "reported": _shown(twin.reported)}
-        return to.format(200), json.dumps(sections).encode(), ""
+        return Answer(to(200), json.dumps(sections).encode())
     try:
         twin = reported(twin, now(), written(_read(payload), "reported"))
     except _NoJsonError:
-        return to.format(400), _error(_BAD_FORMAT, "The body is no JSON object."), "reported what is no JSON"
+        return Answer(to(400), _error(_BAD_FORMAT, "The body is no JSON."), "its report, which is no JSON")
     except TwinProblem as problem:
-        return to.format(400), _error(_BAD_ARGUMENT, f"{problem}."), f"reported what its twin does not take: {problem}"
+        return Answer(to(400), _error(_BAD_ARGUMENT, f"{problem}."), f"its report: {problem}")
     hub.store.twins.put(twin)
-    version = twin.reported.version
-    return f"{to.format(204)}&$version={version}", b"", f"reported version {version} of its properties"
+    return Answer(f"{to(204)}&$version={twin.reported.version}")
 
 
 def notification(change: dict[str, Any], version: int) -> tuple[str, bytes]:

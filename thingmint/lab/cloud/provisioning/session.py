@@ -56,7 +56,7 @@ class Registering(Connection):
 
     def _subscribe(self, topic: str, qos: int) -> int:
         if topic != f"{_ANSWERS}#":
-            self._say(f"refused the subscription to {topic[:200]!r}: there is {_ANSWERS}# alone")
+            self._refused(f"the subscription to {topic[:200]!r}: there is {_ANSWERS}# alone")
             return packets.SUBSCRIPTION_FAILED
         self._quality = min(qos, 1)
         return self._quality
@@ -81,7 +81,7 @@ class Registering(Connection):
                 told = operation_json(self._hub, self.device_id, asked["operation"] or "")
                 self._answer(f"200/?$rid={rid}", told)
         except Refusal as refused:
-            self._say(f"refused ({refused.body['errorCode']}): {refused.reason}")
+            self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
             self._answer(f"{refused.status}/?$rid={rid}", refused.body)
 
     def _register(self, payload: bytes) -> str:
@@ -100,6 +100,9 @@ class Registering(Connection):
         self._answered = self._answered % 65_535 + 1  # 2.3.1: never 0
         packet_id = self._answered if self._quality else 0
         self._outgoing += packets.publish(_ANSWERS + topic, json.dumps(body).encode(), packet_id)
+
+    def _refused(self, why: str) -> None:
+        self._hub.refused(self._name(), why, door="provisioning service")
 
     def _say(self, text: str) -> None:
         self._hub.journal.write(f"provisioning service: {self._name()} {text}")

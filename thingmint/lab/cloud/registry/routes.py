@@ -121,7 +121,7 @@ class _Registry:
                     # A number, as the service sends it; its reference shows a name.
                     code = REGISTRY_ERRORS[(refusal.headers or {})["iothub-errorcode"]]
                     device_id = str(item.get("id", ""))
-                    self._hub.journal.write(f"refused the bulk item {device_id!r}: {refusal.reason}")
+                    self._hub.refused(f"the bulk item {device_id!r}", refusal.reason, door="https")
                     errors.append({"deviceId": device_id, "errorCode": code, "errorStatus": refusal.reason})
         self._hub.changed()
         result = {"isSuccessful": not errors, "errors": errors, "warnings": []}
