@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from thingmint.lab.cloud.door import Door, Greeting, shake
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.packets import LARGEST_PACKET
-from thingmint.lab.cloud.mqtt.trust import Handshake, broken
+from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake, broken
 
 
 class Web(uvicorn.Server):
@@ -63,8 +63,10 @@ class Web(uvicorn.Server):
     async def admit_devices(self, listener: socket.socket) -> None:
         """The devices' door: a certificate may be shown, and counts as it does on 8883; the application finds it."""
 
+        contexts = Contexts(self._hub, certificate=ssl.CERT_OPTIONAL)
+
         async def serve_one(accepted: socket.socket) -> None:
-            handshake = Handshake(self._hub, certificate=ssl.CERT_OPTIONAL)
+            handshake = Handshake(self._hub, contexts)
             await self._shake(accepted, handshake, {"handshake": handshake})
 
         await self._through(Door(self._hub, "https (devices)", serve_one, self._held), listener)

@@ -72,10 +72,14 @@ REGISTRY_ERRORS = {
     "DeviceDefinedMultipleTimes": 400011,
     "IotHubUnauthorizedAccess": 401002,
     "DeviceNotFound": 404001,
+    "DeviceNotOnline": 404103,
     "IotHubNotFound": 404000,  # the lab's own
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
+    "DeviceMaximumQueueDepthExceeded": 403004,
+    "MessageTooLarge": 413001,
     "ThrottlingBacklogTimeout": 429003,
+    "GatewayTimeout": 504101,
 }
 
 
