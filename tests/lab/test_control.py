@@ -217,6 +217,7 @@ def test_the_labs_ca_is_short_lived_and_constrained(lab: Lab) -> None:
         "provs-iotcore-0xacc5-dev.azure-devices-provisioning.net",
         "global.azure-devices-provisioning.net",
         "127.0.0.1/32",
+        "invalid",
     }
 
 

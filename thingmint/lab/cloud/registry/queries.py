@@ -6,7 +6,6 @@ https://learn.microsoft.com/rest/api/iothub/service/query/get-twins, version 202
 import asyncio
 import base64
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from thingmint.lab.cloud.registry.query.evaluate import Groups, holds, row
 from thingmint.lab.cloud.registry.query.parser import parse
 from thingmint.lab.cloud.registry.query.tree import NotDone, Query, QueryProblem
 from thingmint.lab.cloud.store.store import Store
-from thingmint.lab.cloud.wire import Refusal, not_done, registry_error
+from thingmint.lab.cloud.wire import Refusal, not_done, page_size, registry_error
 
 USUAL_PAGE = 100
 LARGEST_PAGE = 1000
@@ -87,10 +86,8 @@ async def _selected(store: Store, query: Query, after: str) -> AsyncIterator[tup
 
 
 def _page_size(request: Request) -> int:
-    given = request.headers.get("x-ms-max-item-count", str(USUAL_PAGE))
-    if not re.fullmatch(r"\d{1,6}", given, re.ASCII) or int(given) == 0:
-        raise registry_error("ArgumentInvalid", "x-ms-max-item-count must be a positive number.")
-    return min(int(given), LARGEST_PAGE)
+    problem = registry_error("ArgumentInvalid", "x-ms-max-item-count must be a positive number.")
+    return page_size(request, USUAL_PAGE, LARGEST_PAGE, problem)
 
 
 def _continuation(request: Request) -> tuple[str, int]:
