@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import Mapping
 
+from thingmint.lab.cloud.door import Door
 from thingmint.lab.cloud.hub import Hub
 
 _LARGEST_HEAD = 8_192
@@ -32,14 +33,14 @@ class Proxy:
         self._doors = {place.casefold(): port for place, port in doors.items()}
 
     async def serve(self, listener: socket.socket) -> None:
-        server = await asyncio.start_server(self._serve_one, sock=listener, limit=_LARGEST_HEAD)
+        door = Door(self._hub, "proxy", self._serve_one)
         try:
-            await server.serve_forever()
+            await door.serve(listener)
         finally:
-            server.close()  # not `async with`: from Python 3.12 on that waits for each client to leave
+            await door.close()
 
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._hub.touch()
+    async def _serve_one(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=_LARGEST_HEAD)
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
                 first = await reader.readexactly(1)
