@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabSecrets, Role
@@ -16,6 +17,7 @@ class Hub:
     secrets: LabSecrets
     store: Store
     journal: Journal
+    faults: Faults
     https_port: int
     touch: Callable[[], None]  # something happened: the lab is not idle
     stop: Callable[[], None]

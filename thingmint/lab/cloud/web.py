@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thingmint.lab.cloud.door import Door, Greeting, shake
+from thingmint.lab.cloud.faults.handshakes import certificate_for
+from thingmint.lab.cloud.faults.kinds import Point
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.packets import LARGEST_PACKET
 from thingmint.lab.cloud.mqtt.trust import Handshake, broken
@@ -54,7 +56,9 @@ class Web(uvicorn.Server):
         """Everybody's door: one context for all connections, as renewed by its owner."""
 
         async def serve_one(accepted: socket.socket) -> None:
-            await self._shake(accepted, _Unasked(self._context), {})
+            shown = await certificate_for(self._hub, Point.SERVICE_HANDSHAKE, accepted)
+            if shown:
+                await self._shake(accepted, _Unasked(self._context), {})
 
         await self._through(Door(self._hub, "https", serve_one, self._held), listener)
 
@@ -62,8 +66,10 @@ class Web(uvicorn.Server):
         """The devices' door: a certificate may be shown, and counts as it does on 8883; the application finds it."""
 
         async def serve_one(accepted: socket.socket) -> None:
-            handshake = Handshake(self._hub, certificate=ssl.CERT_OPTIONAL)
-            await self._shake(accepted, handshake, {"handshake": handshake})
+            shown = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
+            if shown:
+                handshake = Handshake(self._hub, shown, certificate=ssl.CERT_OPTIONAL)
+                await self._shake(accepted, handshake, {"handshake": handshake})
 
         await self._through(Door(self._hub, "https (devices)", serve_one, self._held), listener)
 

@@ -75,7 +75,11 @@ REGISTRY_ERRORS = {
     "IotHubNotFound": 404000,  # the lab's own
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
+    # https://learn.microsoft.com/dotnet/api/microsoft.azure.devices.common.exceptions.errorcode
+    "ThrottlingException": 429001,
     "ThrottlingBacklogTimeout": 429003,
+    "ServerError": 500001,
+    "ServiceUnavailable": 503001,
 }
 
 

@@ -5,6 +5,9 @@ import contextlib
 import socket
 
 from thingmint.lab.cloud.door import Door, shake
+from thingmint.lab.cloud.faults.handshakes import certificate_for
+from thingmint.lab.cloud.faults.kinds import Point
+from thingmint.lab.cloud.faults.streams import Unreliable
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
 from thingmint.lab.cloud.mqtt.streams import Stream, TlsStream
@@ -40,7 +43,10 @@ class MqttEndpoint:
 
     async def _serve_one(self, accepted: socket.socket) -> None:
         # A context for each connection: CAs that come and go count at once, and the verdict reaches the log.
-        handshake = Handshake(self._hub)
+        shown = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
+        if shown is None:
+            return
+        handshake = Handshake(self._hub, shown)
         stream = TlsStream()
         transport = await shake(self._hub, "mqtt", accepted, handshake, stream.protocol)
         if transport is None:
@@ -55,6 +61,8 @@ class MqttEndpoint:
 
     async def _run(self, handshake: Handshake, stream: Stream) -> None:
         registering = handshake.for_provisioning
+        if self._hub.faults.source:
+            stream = Unreliable(stream, self._hub.faults, handshake.name)
         connection = (Registering if registering else Connection)(self._hub, handshake, stream)
         try:
             await connection.run((lambda _: None) if registering else self._enter)

@@ -1,6 +1,7 @@
 """Whom the hub lets in over TLS, judged for each connection by the CAs verified at that moment, and why not."""
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -24,14 +25,15 @@ _UNKNOWN_ISSUER = {2, 18, 19, 20, 21, 7}
 class Handshake:
     """One connection's TLS: its context, the certificates that the device showed, and the verdict in plain words."""
 
-    def __init__(self, hub: Hub, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
+    def __init__(self, hub: Hub, server: Path, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
+        """`server` is the file of the server's certificate and key; `certificate` says whether the device shows one."""
         self._hub = hub
         self.shown: list[bytes] = []
         self._judged: dict[frozenset[bytes], list[str]] = {}
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # 1.2 alone: what the modem and the Azure device SDK speak; and under 1.3 a client learns of its refusal late.
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(hub.folder.server_key)
+        context.load_cert_chain(server)
         context.verify_mode = certificate  # a server's context checks the purpose clientAuth by itself
         # An uploaded intermediate is an anchor by itself. Set whole: the default differs between 3.11 and 3.13.
         context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
@@ -76,6 +78,12 @@ class Handshake:
     @property
     def leaf(self) -> x509.Certificate | None:
         return chain.load(self.shown[0]) if self.shown else None
+
+    @property
+    def name(self) -> str:
+        """The common name that the device showed; empty without one."""
+        leaf = self.leaf
+        return chain.common_name(leaf.subject) if leaf else ""
 
     @property
     def who(self) -> str:
