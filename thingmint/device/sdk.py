@@ -63,6 +63,7 @@ def options(target: Target, timeout: float, *, websockets: bool) -> dict[str, An
 
 def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
+    before = set(threading.enumerate())
     try:
         speaker = opened()
     except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
@@ -77,6 +78,10 @@ def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     ending.start()
     ending.join(_SHUTDOWN_SECONDS)
     speaking.join(_SHUTDOWN_SECONDS if late else None)
+    # Its timers would wait for their time, and then fail aloud for want of threads.
+    for left in set(threading.enumerate()) - before:
+        if isinstance(left, threading.Timer):
+            left.cancel()
     return TimeoutError(f"no answer within {timeout:g} s") if late else speaking.error
 
 
