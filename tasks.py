@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import importlib.util
+import inspect
 import select
 import sys
 from collections.abc import Callable
@@ -71,13 +72,39 @@ def _reader_left() -> bool:
     return False
 
 
+_OPTIONS: dict[str, dict[str, bool]] = {}  # task → its options that take a value → whether they may be repeated
+
+
+def _refuse_repetition(words: list[str]) -> None:
+    """Of an option that is given twice, Invoke keeps the first value, and runs the second as a task."""
+    options: dict[str, bool] = {}
+    seen: set[str] = set()
+    rest = iter(words)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if word in _OPTIONS:
+            options, seen = _OPTIONS[word], set()
+        elif name in options:
+            if name in seen and not options[name]:
+                raise Exit(f"error: {name} was given more than once; nothing was done.", 2)
+            seen.add(name)
+            if not equals:
+                next(rest, None)
+
+
 def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Callable[..., None]], Any]:
     """A task that is handed a Session; every error a user can cause leaves it as text and an exit code.
 
     The options `iterable` may be given several times.
     """
 
+    def flag(name: str) -> str:
+        return name.strip("_").replace("_", "-")
+
     def decorate(function: Callable[..., None]) -> Any:
+        valued = [one.name for one in inspect.signature(function).parameters.values() if one.default is None]
+        _OPTIONS[flag(function.__name__)] = {f"--{flag(name)}": name in iterable for name in valued}
+
         @functools.wraps(function)
         def bounded(context: Context, *arguments: Any, **options: Any) -> None:
             from thingmint.errors import INTERRUPTED, ThingmintError, explain_os_error
@@ -315,6 +342,46 @@ def enrollment_delete(session: "Session", group: str | None = None, imei: str | 
     from thingmint.workflows import enrollment
 
     enrollment.enrollment_delete(session, group=group, imei=imei, yes=yes)
+
+
+@verb(
+    iterable=("set_",),
+    imei=_IMEI,
+    set_="NAME=VALUE, a desired property, e.g. telemetryInterval=5; JSON or text, null removes it; may be repeated",
+    json=_JSON,
+)
+def twin(session: "Session", imei: str | None = None, set_: list[str] | None = None, json: bool = False) -> None:
+    """Show what is desired of a device and what it reported; change what is desired."""
+    from thingmint.workflows import conversation
+
+    conversation.twin(session, imei=imei, changes=set_ or (), as_json=json)
+
+
+@verb(
+    imei=_IMEI,
+    name="the method, e.g. led, which Nordic's azure_iot_hub knows",
+    payload="what it is given: JSON, or else text; nothing if not given",
+    timeout="seconds to wait for the answer, 5 to 300; 30 if not given",
+)
+def method(
+    session: "Session",
+    imei: str | None = None,
+    name: str | None = None,
+    payload: str | None = None,
+    timeout: str | None = None,
+) -> None:
+    """Call a method of a connected device, and print what it answers."""
+    from thingmint.workflows import conversation
+
+    conversation.method(session, imei=imei, name=name, payload=payload, timeout=timeout)
+
+
+@verb(imei="one device alone; all if not given", json="print a JSON object a line")
+def events(session: "Session", imei: str | None = None, json: bool = False) -> None:
+    """Follow what devices send, until Ctrl-C."""
+    from thingmint.workflows import following
+
+    following.events(session, imei=imei, as_json=json)
 
 
 @verb(
@@ -641,3 +708,7 @@ def rehearse(session: "Session", imei: str | None = None) -> None:
     from thingmint.workflows import rehearsal
 
     rehearsal.rehearse(session, imei=imei)
+
+
+if "--complete" not in sys.argv:  # a shell asks, of a line that is not whole yet
+    _refuse_repetition(sys.argv[1:])

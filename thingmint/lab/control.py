@@ -25,6 +25,7 @@ from thingmint.target import ServicePrincipal, Target
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 _REQUEST_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,13 @@ class RunningLab:
     https_port: int
     mqtt_port: int
     proxy_port: int
+    page_port: int
     chaos: Chaos | None
+
+    @property
+    def page(self) -> str:
+        """For a browser on this machine."""
+        return f"http://localhost:{self.page_port}/"
 
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
@@ -71,12 +78,13 @@ class RunningLab:
             mqtt_proxy=("127.0.0.1", self.proxy_port),
         )
 
-    def telemetry(self, device_id: str, *, after: int = 0) -> list[Heard]:
-        """What the hub heard from this device with a higher sequence than `after`, oldest first."""
+    def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
+        """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
+        first; or the newest alone."""
         from urllib.parse import urlencode
 
         lab = LabFolder(self.folder)
-        query = urlencode({"device": device_id, "after": after})
+        query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
             messages = _request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
@@ -94,6 +102,16 @@ class RunningLab:
             )
             for message in messages
         ]
+
+    def follow(self, device_id: str, tell: Callable[[str, dt.datetime, str, dict[str, str]], None]) -> None:
+        """What the hub hears from now on, of one device or (where `device_id` is empty) of all; until interrupted."""
+        after = self.telemetry(device_id, newest=True)
+        last = after[-1].sequence if after else 0
+        while True:
+            for heard in self.telemetry(device_id, after=last):
+                last = heard.sequence
+                tell(heard.device_id, heard.received_at, heard.body, heard.properties)
+            time.sleep(_LOOK_SECONDS)
 
 
 def running(session: Session) -> RunningLab | None:
@@ -263,7 +281,8 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port, record.role.chaos)
+    ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    return RunningLab(lab.path, record.pid, *ports, record.role.chaos)
 
 
 def _reap(pid: int) -> bool:

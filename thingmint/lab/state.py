@@ -174,6 +174,7 @@ class LabRecord:
     https_port: int
     mqtt_port: int
     proxy_port: int
+    page_port: int
     started: str
     role: Role
 
