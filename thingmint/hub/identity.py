@@ -69,7 +69,7 @@ class Registry(Protocol):
         """An identity that may no longer connect, otherwise as it is. Status 412 if it is no longer the one of that etag."""
 
     def delete(self, device_id: str) -> None:
-        """Whatever its etag. Status 404 if there is none."""
+        """Whatever its etag. One that is gone already is no error."""
 
     def twin(self, device_id: str) -> Twin:
         """Status 404 if there is no device of that id."""

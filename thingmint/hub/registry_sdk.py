@@ -97,7 +97,11 @@ class SdkRegistry:
         return self._ask(f"disabling {device_id}", step)
 
     def delete(self, device_id: str) -> None:
-        self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+        try:
+            self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+        except HubError as refusal:
+            if refusal.status != 404:
+                raise
 
     def twin(self, device_id: str) -> Twin:
         return self._ask(

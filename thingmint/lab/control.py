@@ -17,6 +17,7 @@ from thingmint import files
 from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
+from thingmint.lab.chaos import Chaos
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
@@ -48,6 +49,7 @@ class RunningLab:
     mqtt_port: int
     proxy_port: int
     page_port: int
+    chaos: Chaos | None
 
     @property
     def page(self) -> str:
@@ -119,13 +121,14 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
-def start(session: Session, *, empty: bool = False) -> RunningLab:
+def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
-    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use.
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use. With `chaos`
+    it misbehaves; raises InputError if one runs that does not, or does otherwise.
     """
     lab = LabFolder(session.workspace.lab)
-    wanted = _role(session, lab, empty=empty)
+    wanted = _role(session, lab, empty=empty, chaos=chaos)
     lab.make(session.shell)
 
     def on_wait() -> None:
@@ -144,6 +147,12 @@ def start(session: Session, *, empty: bool = False) -> RunningLab:
                 "use a workspace of its own for the other hub: THINGMINT_WORKSPACE=FOLDER",
             ],
         )
+    if chaos and record.role.chaos != chaos:
+        now = f"--chaos {record.role.chaos}" if record.role.chaos else "no --chaos"
+        raise InputError(
+            f"the lab in {lab.path} runs already, with {now}.",
+            things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
+        )
     return _running(lab, record)
 
 
@@ -161,12 +170,14 @@ def stop(session: Session) -> bool:
     return True
 
 
-def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False) -> None:
+def serve(
+    session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False, chaos: Chaos | None = None
+) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    role = _role(session, lab, empty=empty)
+    role = _role(session, lab, empty=empty, chaos=chaos)
     lab.make(session.shell)
     run(
         lab,
@@ -176,7 +187,7 @@ def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool 
     )
 
 
-def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
+def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
     if empty and lab.database.exists():
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
@@ -185,7 +196,7 @@ def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
                 f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
             ],
         )
-    return dataclasses.replace(Role.of(session.settings), empty=empty)
+    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
@@ -270,7 +281,8 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    return RunningLab(lab.path, record.pid, *ports, record.role.chaos)
 
 
 def _reap(pid: int) -> bool:
