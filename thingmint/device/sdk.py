@@ -70,12 +70,14 @@ def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     # The SDK's calls take no time-out. They run beside us; shutting the client down cancels what still waits.
     speaking = _Beside(speaker.speak, "thingmint-device")
     speaking.start()
-    speaking.join(timeout)
-    late = speaking.is_alive()
-    # Whatever state it is in: its threads would keep the process alive. Bounded, since they may be stuck.
-    ending = _Beside(speaker.end, "thingmint-device-shutdown")
-    ending.start()
-    ending.join(_SHUTDOWN_SECONDS)
+    try:
+        speaking.join(timeout)
+    finally:  # after Ctrl-C, too: threads that outlive the interpreter's end would print what they meet there
+        late = speaking.is_alive()
+        # Whatever state it is in: its threads would keep the process alive. Bounded, since they may be stuck.
+        ending = _Beside(speaker.end, "thingmint-device-shutdown")
+        ending.start()
+        ending.join(_SHUTDOWN_SECONDS)
     speaking.join(_SHUTDOWN_SECONDS if late else None)
     return TimeoutError(f"no answer within {timeout:g} s") if late else speaking.error
 
