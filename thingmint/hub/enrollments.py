@@ -100,10 +100,16 @@ class Enrollments:
         found = self._get(f"reading the enrollment group {group_id}", _path("enrollmentGroups", group_id))
         return _group(found) if found else None
 
-    def put_group(self, group_id: str, *, certificate: str, hub: str) -> EnrollmentGroup:
-        """A group whose devices are those of `certificate`, all for `hub`. One that exists keeps what else it says."""
+    def put_group(
+        self, group_id: str, *, certificate: str, hub: str, judged: EnrollmentGroup | None
+    ) -> EnrollmentGroup:
+        """A group whose devices are those of `certificate`, all for `hub`. One that exists keeps what else it says.
+
+        `judged` is what the caller found there and means to roll; None: nothing, and a new one is meant. Anything else
+        that stands there by now is refused, with 404, 409 or 412, and is left as it is.
+        """
         doing, path = f"writing the enrollment group {group_id}", _path("enrollmentGroups", group_id)
-        before = self._get(doing, path)
+        before = self._get(doing, path) if judged else None
         body = {
             "provisioningStatus": "enabled",
             "reprovisionPolicy": _REPROVISION,
@@ -113,7 +119,8 @@ class Enrollments:
             "allocationPolicy": "static",
             "iotHubs": [hub],
         }
-        return _group(self._put(doing, path, body))
+        # Not the etag that was just read: nobody has looked at what is new in it.
+        return _group(self._put(doing, path, {**body, "etag": judged.etag} if judged else body))
 
     def delete_group(self, group_id: str, *, etag: str) -> None:
         self._delete(f"deleting the enrollment group {group_id}", _path("enrollmentGroups", group_id), etag)

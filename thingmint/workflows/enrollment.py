@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from thingmint.errors import InputError
+from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki.authority import family
 from thingmint.session import Session
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # https://learn.microsoft.com/rest/api/iot-dps/service/enrollment-group/create-or-update
 _GROUP = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]", re.ASCII)
+_TURNS = 5  # how often somebody else may come first before the error is told
 
 
 def enroll(
@@ -31,7 +32,7 @@ def enroll(
     """
     chosen = options.authority(ca, family.DEFAULT)
     wanted = options.certificate_name(session, name, chosen)
-    called = _group_id(group or chosen.text)
+    called = _group_id(chosen.text if group is None else group)
     signer = family.require(session.workspace, chosen)
     azure = session.settings.azure
     if session.dry:
@@ -50,22 +51,52 @@ def enroll(
                 "check azure.hub and azure.provisioning_service: invoke config",
             ],
         )
-    before = hub.enrollments.group(called)
-    fits = before is not None and _fits(before, wanted, hub)
-    if before and not fits:
-        _require_consent(session, hub, before, wanted, replace=replace)
+    before = _judged(session, hub, called, wanted, replace=replace)
     place = possession.Place(hub.provisioning, service.name, "provisioning service", "enroll")
     possession.prove(session, place, signer, certificate, wanted, replace=replace)
-    if before and fits:
-        session.console.say(f"unchanged: the enrollment group {before.group_id} is on {service.name} already")
-    else:
-        before = hub.enrollments.put_group(called, certificate=wanted, hub=hub.target.hub_host)
-        session.console.say(f"enrolled: {wanted}, by the group {before.group_id} on {service.name}")
-    _tell(session, hub, before, certificate.common_name)
+    made = _put(session, hub, called, before, wanted, replace=replace)
+    _tell(session, hub, made, certificate.common_name)
     session.console.say(f"  the id scope, which such devices are built with: {service.id_scope}")
     session.console.result(service.id_scope)
     its = "" if chosen in {family.DEFAULT, family.ROOT} else f" --ca {chosen}"
     session.console.next_step(f"invoke device --imei ID{its} --no-register connect --imei ID --dps")
+
+
+def _judged(
+    session: Session, hub: "Hub", group_id: str, certificate: str, *, replace: bool
+) -> "EnrollmentGroup | None":
+    """What is there under this name: nothing, what is wanted, or what may be rolled. Raises InputError for all else."""
+    found = hub.enrollments.group(group_id)
+    if found and not _fits(found, certificate, hub):
+        _require_consent(session, hub, found, certificate, replace=replace)
+    return found
+
+
+def _put(
+    session: Session,
+    hub: "Hub",
+    group_id: str,
+    judged: "EnrollmentGroup | None",
+    certificate: str,
+    *,
+    replace: bool,
+) -> "EnrollmentGroup":
+    """Make or roll what was judged; what somebody wrote meanwhile, while possession was proven, is judged first."""
+    service = hub.target.provisioning_service
+    turns = _TURNS
+    while judged is None or not _fits(judged, certificate, hub):
+        try:
+            made = hub.enrollments.put_group(group_id, certificate=certificate, hub=hub.target.hub_host, judged=judged)
+        except HubError as refusal:
+            turns -= 1
+            if refusal.status not in {404, 409, 412} or not turns:
+                raise
+            judged = _judged(session, hub, group_id, certificate, replace=replace)
+        else:
+            session.console.say(f"enrolled: {certificate}, by the group {made.group_id} on {service}")
+            return made
+    session.console.say(f"unchanged: the enrollment group {judged.group_id} is on {service} already")
+    return judged
 
 
 def _tell(session: Session, hub: "Hub", group: "EnrollmentGroup", common_name: str) -> None:
@@ -197,7 +228,9 @@ def enrollment_delete(
         raise InputError(
             "enrollment-delete needs one of --group NAME and --imei ID.", things_to_try=["see them: invoke enrollments"]
         )
-    what = f"the enrollment group {_group_id(group)}" if group else f"the enrollment of {DeviceId.parse(imei)}"
+    what = (
+        f"the enrollment group {_group_id(group)}" if group is not None else f"the enrollment of {DeviceId.parse(imei)}"
+    )
     service = session.settings.azure.provisioning_service
     if session.dry:
         targets.announce(session)
@@ -205,12 +238,12 @@ def enrollment_delete(
         return
     hub = targets.open_hub(session)
     entrance.require_service(hub)
-    found = hub.enrollments.group(group) if group else hub.enrollments.individual(DeviceId.parse(imei).text)
+    found = hub.enrollments.group(group) if group is not None else hub.enrollments.individual(DeviceId.parse(imei).text)
     if found is None:
         session.console.say(f"unchanged: {service} has not {what}")
         return
     consent.ask(session, f"delete {what} on {service}", yes=yes)
-    if group:
+    if group is not None:
         hub.enrollments.delete_group(group, etag=found.etag)
         session.console.say(f"deleted: {what} on {service}; its devices come in no more")
         session.console.say("  what stays: the CA certificate there, and the devices' identities on the hub")
