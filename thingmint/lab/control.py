@@ -110,7 +110,7 @@ def running(session: Session) -> RunningLab | None:
 def start(session: Session, *, empty: bool = False) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
-    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use.
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something.
     """
     lab = LabFolder(session.workspace.lab)
     wanted = _role(session, lab, empty=empty)
@@ -133,6 +133,31 @@ def start(session: Session, *, empty: bool = False) -> RunningLab:
             ],
         )
     return _running(lab, record)
+
+
+def in_use(lab: LabFolder) -> bool:
+    """Whether something was made in it, or more than can be read, whether it runs or not."""
+    return _standing(lab) != set()
+
+
+def hub_stands(session: Session) -> bool:
+    """Whether the configured hub was made in this workspace's lab."""
+    standing = _standing(LabFolder(session.workspace.lab))
+    return standing is None or ("hub", session.settings.azure.hub.casefold()) in standing
+
+
+def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
+    """Kind and name of each resource. None where the database cannot be read."""
+    import sqlite3
+
+    from thingmint.lab.cloud.store.resources import standing
+
+    if not lab.database.exists():
+        return set()
+    try:
+        return standing(lab.database)
+    except sqlite3.Error:
+        return None
 
 
 def stop(session: Session) -> bool:
@@ -165,12 +190,12 @@ def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool 
 
 
 def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
-    if empty and lab.database.exists():
+    if empty and in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
             things_to_try=[
                 "use a workspace of its own for it: THINGMINT_WORKSPACE=FOLDER",
-                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
+                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
     return dataclasses.replace(Role.of(session.settings), empty=empty)
