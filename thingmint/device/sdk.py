@@ -63,6 +63,7 @@ def options(target: Target, timeout: float, *, websockets: bool) -> dict[str, An
 
 def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
+    others = set(threading.enumerate())
     try:
         speaker = opened()
     except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
@@ -70,12 +71,18 @@ def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     # The SDK's calls take no time-out. They run beside us; shutting the client down cancels what still waits.
     speaking = _Beside(speaker.speak, "thingmint-device")
     speaking.start()
-    speaking.join(timeout)
-    late = speaking.is_alive()
-    # Whatever state it is in: its threads would keep the process alive. Bounded, since they may be stuck.
-    ending = _Beside(speaker.end, "thingmint-device-shutdown")
-    ending.start()
-    ending.join(_SHUTDOWN_SECONDS)
+    try:
+        speaking.join(timeout)
+    finally:  # after Ctrl-C, too: threads that outlive the interpreter's end would print what they meet there
+        late = speaking.is_alive()
+        # Whatever state it is in: its threads would keep the process alive. Bounded, since they may be stuck.
+        ending = _Beside(speaker.end, "thingmint-device-shutdown")
+        ending.start()
+        ending.join(_SHUTDOWN_SECONDS)
+        # What it had put off, such as to ask again for an outcome, stays on its clock all the same.
+        for one in threading.enumerate():
+            if isinstance(one, threading.Timer) and one not in others:
+                one.cancel()
     speaking.join(_SHUTDOWN_SECONDS if late else None)
     return TimeoutError(f"no answer within {timeout:g} s") if late else speaking.error
 

@@ -42,14 +42,18 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             things_to_try=[f"to lock it out of the hub alone: invoke device-delete --imei {chosen}"],
         )
     signer = identity.signer_of(session.workspace, chosen, None)
-    blocked = came_in = False
-    if not targets.dry(session, f"disable the identity {chosen}"):
+    known = None
+    service = session.settings.azure.provisioning_service
+    if not targets.dry(session, f"block {chosen} on {service}, where it comes in through it, and disable its identity"):
         _unlock(session, signer, own)  # before anything changes: without the key there is no revocation
         hub = targets.open_hub(session)
-        consent.ask(session, f"revoke the certificate of {chosen} and disable it on {hub.target.hub}", yes=yes)
-        blocked = entrance.block(session, hub, chosen, inspect.read_certificate(own.certificate))
-        found = hub.registry.get(chosen.text)
-        came_in = found is not None and found.authentication == registration.THUMBPRINT
+        known = entrance.standing(session, hub, chosen)
+        found = known.identity
+        shut = f"disable it on {hub.target.hub}"
+        if known.ways and known.ways.open:
+            shut = f"block it on {service}, {shut}"
+        consent.ask(session, f"revoke the certificate of {chosen}, {shut}", yes=yes)
+        entrance.block(session, hub, chosen, inspect.read_certificate(own.certificate), known.ways)
         if found is None:
             session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
         elif found.status == "disabled":
@@ -59,27 +63,44 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             session.console.say(f"disabled: {chosen} on {hub.target.hub}")
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
-        if not session.dry and Database(signer).status(inspect.read_certificate(own.certificate).serial) == "R":
+        revoked, listed = _done(session, signer, own)
+        if revoked:
             session.console.say(f"unchanged: {own.certificate} is revoked already")
-            return
-        transaction.revoke(locked, signer, own.certificate, reason=why)
-        made = revocation.make_crl(locked, signer)
-    session.console.say(f"revoked: {own.certificate} ({why})")
-    _tell_crl(session, made)
-    session.console.say("  what stays: its files, and its identity, which stays disabled")
-    unblocked = f"enrollment-delete --imei {chosen} --yes " if blocked else ""
-    session.console.next_step(
-        f"to let it in again: invoke {unblocked}device-delete --imei {chosen} --yes {own.renewed_by.removeprefix('invoke ')}"
-        f"{' --no-register' if came_in else ''}"
+        else:
+            transaction.revoke(locked, signer, own.certificate, reason=why)
+            session.console.say(f"{'would be revoked' if session.dry else 'revoked'}: {own.certificate} ({why})")
+        if not listed:
+            _tell_crl(session, revocation.make_crl(locked, signer))
+    if known is None:
+        return
+    session.console.say(
+        f"  what stays: its files{', and its identity, which stays disabled' if known.identity else ''}"
     )
+    again = registration.let_in(
+        session,
+        chosen,
+        by_service=known.by_service,
+        blocked=known.ways is not None and known.ways.open,
+        disabled=known.identity is not None,
+    )
+    session.console.next_step(f"to let it in again: {again}")
+
+
+def _done(session: Session, signer: Signer, own: DeviceFiles) -> tuple[bool, bool]:
+    """Whether an earlier run has revoked it, and whether the revocation list names it: a cut may come between the two."""
+    if session.workspace.only_planned(own.certificate):
+        return False, False
+    serial = inspect.read_certificate(own.certificate).serial
+    revoked = Database(signer).status(serial) == "R"
+    return revoked, revoked and revocation.lists(signer, serial)
 
 
 def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:
-    """Ask for what the authority's key needs, unless the certificate is revoked already."""
+    """Ask for what the authority's key needs, unless all that it does is done already."""
     signer.able_to_sign()
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
-        if Database(signer).status(inspect.read_certificate(own.certificate).serial) != "R":
+        if not all(_done(session, signer, own)):
             access.unlock(session, signer)
 
 

@@ -46,12 +46,21 @@ def announce(session: Session, *, signed_in_as: str = "") -> None:
     session.console.announce(f"Azure · {azure.subscription_id} · {azure.hub}{who}")
 
 
-def dry(session: Session, deed: str) -> bool:
-    """With --dry: say that the task would do `deed` on the hub, and return True. The network is left alone."""
+def dry(session: Session, deed: str, where: str | None = None) -> bool:
+    """With --dry: say that the task would do `deed` there, or on the hub, and return True. The network is left alone."""
     if session.dry:
         announce(session)
-        session.console.say(f"would {deed} on {session.settings.azure.hub}")
+        session.console.say(f"would {deed} on {where or session.settings.azure.hub}")
     return session.dry
+
+
+def require_sign_in(session: Session, task: str) -> None:
+    """Raises InputError where a connection string is all there is, in the lab too: it opens the hub's registry alone."""
+    if session.settings.azure.auth == "connection-string":
+        raise InputError(
+            f"{task} needs a sign-in: azure.auth is connection-string, which is for the hub's registry alone.",
+            things_to_try=["set azure.auth to identity, or THINGMINT_AZURE_AUTH=identity; on Azure, run `az login`"],
+        )
 
 
 def open_hub(session: Session) -> Hub:
