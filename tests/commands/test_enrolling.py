@@ -218,6 +218,8 @@ def test_a_device_of_no_enrolled_authority_is_not_blocked(made: CommandLine) -> 
 def test_what_stands_in_the_way_is_named(made: CommandLine) -> None:
     for words, said in (
         (("enroll", "--group", "a group"), "cannot name an enrollment group"),
+        (("enroll", "--group", ""), "--group '' cannot name an enrollment group"),
+        (("enrollment-delete", "--group", ""), "--group '' cannot name an enrollment group"),
         (("enroll", "--ca", "nobody"), "invoke subca --name nobody"),
         (("enroll", "--name", "cert subca"), "--name 'cert subca'"),
         (("enrollment-delete",), "needs one of --group NAME and --imei ID"),

@@ -53,6 +53,25 @@ def test_from_nothing_to_a_linked_hub(bare: CommandLine) -> None:
     assert "hub.devices\t1" in ready.stdout
 
 
+def test_a_lab_in_which_nothing_was_made_is_still_an_empty_one(bare: CommandLine) -> None:
+    for words in (("--empty",), ("--empty",), ()):
+        told = bare.ok("lab-up", *words).stderr
+        assert f"on this machine, where {HUB}.azure-devices.net is not made yet:" in told
+        assert "next: invoke hub-create\n" in told
+    assert "unchanged: the lab is running already" in told
+    assert "what stays" not in bare.ok("lab-down").stderr
+    assert "next: invoke hub-create\n" in bare.ok("lab-up", "--empty").stderr
+    bare.ok("hub-create", "--yes")
+    told = bare.ok("lab-up").stderr
+    assert f"{HUB}.azure-devices.net on this machine:" in told
+    assert "next: invoke rootca" in told
+    stops: tuple[tuple[str, ...], ...] = ((), ("lab-down",))
+    for stop in stops:
+        refused = bare(*stop, "lab-up", "--empty")
+        assert refused.returncode == 2
+        assert "remove lab.sqlite3* in that folder" in refused.stderr
+
+
 def test_wrong_values_are_refused_before_anything_is_asked(bare: CommandLine) -> None:
     for words in (("--sku", "B1"), ("--location", "the moon!")):
         refused = bare("hub-create", "--yes", *words)

@@ -1,6 +1,7 @@
 """enroll, enrollments and enrollment-delete: which devices the provisioning service brings to the hub."""
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from thingmint.errors import HubError, InputError
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
 
 # https://learn.microsoft.com/rest/api/iot-dps/service/enrollment-group/create-or-update
 _GROUP = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]", re.ASCII)
+_TURNS = 5  # how often somebody else may come first before the error is told
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The group that was asked for, and the line that asked: without --group and --replace."""
+
+    group_id: str
+    certificate: str
+    hub_host: str
+    line: str
+    of_group: str
+    replace: bool
+
+    def fits(self, group: "EnrollmentGroup") -> bool:
+        hubs = {one.casefold() for one in group.hubs}
+        ours = not hubs or self.hub_host.casefold() in hubs
+        return ours and group.attestation == "x509" and group.certificate.casefold() == self.certificate.casefold()
 
 
 def enroll(
@@ -35,7 +54,7 @@ def enroll(
     """
     chosen = options.authority(ca, family.DEFAULT)
     wanted = options.certificate_name(session, name, chosen)
-    called = _group_id(group or chosen.text)
+    called = _group_id(chosen.text if group is None else group)
     signer = family.require(session.workspace, chosen)
     azure = session.settings.azure
     targets.require_sign_in(session, "enroll")
@@ -55,12 +74,10 @@ def enroll(
                 "check azure.hub and azure.provisioning_service: invoke config",
             ],
         )
-    before = hub.enrollments.group(called)
-    fits = before is not None and _fits(before, wanted, hub)
     line, named = f"invoke enroll{family.option(chosen.text)}", f" --name {name}" if name else ""
     of_group = f" --group {group}" if group else ""
-    if before and not fits:
-        _require_consent(session, hub, before, wanted, line=line + named, of_group=of_group, replace=replace)
+    wish = _Wish(called, wanted, hub.target.hub_host, line + named, of_group, replace=replace)
+    judged = _judged(session, hub, wish)
     place = possession.Place(
         hub.provisioning,
         service.name,
@@ -70,16 +87,9 @@ def enroll(
         lambda: [f"the enrollment group {one}" for one in _going_by(hub, wanted)],
     )
     possession.prove(session, place, signer, certificate, wanted, replace=replace)
-    if before and fits:
-        session.console.say(f"unchanged: the enrollment group {before.group_id} is on {service.name} already")
-    else:
-        made = hub.enrollments.put_group(called, certificate=wanted, hub=hub.target.hub_host)
-        if before:
-            session.console.say(f"rolled: the group {made.group_id}, which was {_described(before)}")
-        before = made
-        session.console.say(f"enrolled: {wanted}, by the group {before.group_id} on {service.name}")
+    made = _put(session, hub, wish, judged)
     _keep_out(session, hub, signer)
-    _tell(session, hub, before, certificate.common_name, line + named)
+    _tell(session, hub, made, certificate.common_name, line + named)
     session.console.say(f"  the id scope, which such devices are built with: {service.id_scope}")
     session.console.result(service.id_scope)
     its = "" if chosen in {family.DEFAULT, family.ROOT} else f" --ca {chosen}"
@@ -95,6 +105,37 @@ def _keep_out(session: Session, hub: "Hub", signer: Signer) -> None:
             chosen = DeviceId.parse(path.stem)
             if found := entrance.ways(hub, chosen, ()):
                 entrance.block(session, hub, chosen, certificate, found)
+
+
+def _judged(session: Session, hub: "Hub", wish: _Wish) -> "EnrollmentGroup | None":
+    """What is there under this name: nothing, what is wanted, or what may be rolled. Raises InputError for all else."""
+    found = hub.enrollments.group(wish.group_id)
+    if found and not wish.fits(found):
+        _require_consent(session, hub, found, wish)
+    return found
+
+
+def _put(session: Session, hub: "Hub", wish: _Wish, judged: "EnrollmentGroup | None") -> "EnrollmentGroup":
+    """Make or roll what was judged; what somebody wrote meanwhile, while possession was proven, is judged first."""
+    service = hub.target.provisioning_service
+    turns = _TURNS
+    while judged is None or not wish.fits(judged):
+        try:
+            made = hub.enrollments.put_group(
+                wish.group_id, certificate=wish.certificate, hub=wish.hub_host, judged=judged
+            )
+        except HubError as refusal:
+            turns -= 1
+            if refusal.status not in {404, 409, 412} or not turns:
+                raise
+            judged = _judged(session, hub, wish)
+        else:
+            if judged:
+                session.console.say(f"rolled: the group {made.group_id}, which was {_described(judged)}")
+            session.console.say(f"enrolled: {wish.certificate}, by the group {made.group_id} on {service}")
+            return made
+    session.console.say(f"unchanged: the enrollment group {judged.group_id} is on {service} already")
+    return judged
 
 
 def _going_by(hub: "Hub", certificate: str) -> list[str]:
@@ -124,28 +165,20 @@ def _group_id(text: str) -> str:
     return text
 
 
-def _fits(group: "EnrollmentGroup", certificate: str, hub: "Hub") -> bool:
-    hubs = {one.casefold() for one in group.hubs}
-    ours = not hubs or hub.target.hub_host.casefold() in hubs
-    return ours and group.attestation == "x509" and group.certificate.casefold() == certificate.casefold()
-
-
-def _require_consent(
-    session: Session, hub: "Hub", group: "EnrollmentGroup", certificate: str, *, line: str, of_group: str, replace: bool
-) -> None:
+def _require_consent(session: Session, hub: "Hub", group: "EnrollmentGroup", wish: _Wish) -> None:
     """A group of another authority, or for another hub, is likely a colleague's."""
-    service = hub.target.provisioning_service
-    if not replace:
+    service, line = hub.target.provisioning_service, wish.line
+    if not wish.replace:
         raise InputError(
             f"the enrollment group {group.group_id} on {service} is another than is asked for.",
-            detail=(f"there:     {_described(group)}\nasked for: {certificate}, assigned to {hub.target.hub_host}"),
+            detail=f"there:     {_described(group)}\nasked for: {wish.certificate}, assigned to {wish.hub_host}",
             things_to_try=[
                 f"make a group of its own: {line} --group NAME",
-                f"roll that group to this CA and hub; the other's devices are then refused: {line}{of_group} --replace",
+                f"roll that group to this CA and hub; the other's devices are then refused: {line}{wish.of_group} --replace",
             ],
         )
     consent.ask(
-        session, f"roll the enrollment group {group.group_id} from {group.certificate} to {certificate}", yes=True
+        session, f"roll the enrollment group {group.group_id} from {group.certificate} to {wish.certificate}", yes=True
     )
 
 
@@ -237,7 +270,9 @@ def enrollment_delete(
             "enrollment-delete needs one of --group NAME and --imei ID.", things_to_try=["see them: invoke enrollments"]
         )
     targets.require_sign_in(session, "enrollment-delete")
-    what = f"the enrollment group {_group_id(group)}" if group else f"the enrollment of {DeviceId.parse(imei)}"
+    what = (
+        f"the enrollment group {_group_id(group)}" if group is not None else f"the enrollment of {DeviceId.parse(imei)}"
+    )
     service = session.settings.azure.provisioning_service
     if session.dry:
         targets.announce(session)
@@ -245,12 +280,12 @@ def enrollment_delete(
         return
     hub = targets.open_hub(session)
     entrance.require_service(hub)
-    found = hub.enrollments.group(group) if group else hub.enrollments.individual(DeviceId.parse(imei).text)
+    found = hub.enrollments.group(group) if group is not None else hub.enrollments.individual(DeviceId.parse(imei).text)
     if found is None:
         session.console.say(f"unchanged: {what} is not on {service}")
         return
     consent.ask(session, f"delete {what} on {service}", yes=yes)
-    if group:
+    if group is not None:
         hub.enrollments.delete_group(group, etag=found.etag)
         session.console.say(f"deleted: {what} on {service}; its devices come in no more")
         session.console.say("  what stays: the CA certificate there, and the devices' identities on the hub")

@@ -119,10 +119,10 @@ def azure_target(session: Session) -> Target:
     """Azure's public endpoints for the configured hub. Raises InputError in a shell whose proxy is the lab's."""
     from thingmint.lab import environment
 
-    if environment.MARK in os.environ:
+    if (folder := environment.folder_of(os.environ)) is not None:
         raise InputError(
-            f"this shell is set up for the lab in {os.environ[environment.MARK]}: nothing in it reaches Azure.",
-            things_to_try=['put it back: eval "$(invoke lab-env --undo)"', "use another terminal"],
+            f"this shell is set up for the lab in {folder}: nothing in it reaches Azure.",
+            things_to_try=[f"put it back: {environment.at_hand(os.environ).used(' --undo')}", "use another terminal"],
         )
     azure = session.settings.azure
     connection_string = None
