@@ -41,6 +41,7 @@ _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _SDK = "PATH, the nRF Connect SDK (the folder of nrf/ and zephyr/); looked for if not given"
 _EMPTY = "a new lab in which nothing is made yet: no resource group, hub or provisioning service (`invoke hub-create`)"
+_CHAOS = "seed=N,rate=R (either may be left out): misbehave on purpose, as often as the rate says; the seed replays it"
 _YES = "do not ask (a production hub asks all the same)"
 
 
@@ -616,20 +617,20 @@ def hub_show(session: "Session", json: bool = False) -> None:
     overview.hub_show(session, as_json=json)
 
 
-@verb(empty=_EMPTY)
-def lab(session: "Session", empty: bool = False) -> None:
+@verb(empty=_EMPTY, chaos=_CHAOS)
+def lab(session: "Session", empty: bool = False, chaos: str | None = None) -> None:
     """Run the lab in the foreground until Ctrl-C."""
     from thingmint.workflows import laboratory
 
-    laboratory.run(session, empty=empty)
+    laboratory.run(session, empty=empty, chaos=chaos)
 
 
-@verb(empty=_EMPTY)
-def lab_up(session: "Session", empty: bool = False) -> None:
+@verb(empty=_EMPTY, chaos=_CHAOS)
+def lab_up(session: "Session", empty: bool = False, chaos: str | None = None) -> None:
     """Start the lab, the local hub, in the background."""
     from thingmint.workflows import laboratory
 
-    laboratory.up(session, empty=empty)
+    laboratory.up(session, empty=empty, chaos=chaos)
 
 
 @verb()
@@ -641,7 +642,7 @@ def lab_down(session: "Session") -> None:
 
 
 @verb(  # noqa: S604 - a help text, not a shell
-    shell="sh, powershell or cmd; sh if not given, on Windows powershell",
+    shell="sh (or bash, zsh), powershell or cmd; sh if not given, on Windows powershell",
     undo="put the shell back as it was",
 )
 def lab_env(session: "Session", shell: str | None = None, undo: bool = False) -> None:

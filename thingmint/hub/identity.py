@@ -3,7 +3,7 @@
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,6 +30,9 @@ class Identity:
     connection_state: str  # Connected or Disconnected
     last_activity: dt.datetime | None  # None: never
     etag: str
+    thumbprints: tuple[
+        str, ...
+    ] = ()  # upper-case hex, SHA-1 or SHA-256: the certificates that a selfSigned one goes by
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Registry(Protocol):
         """An identity that may no longer connect, otherwise as it is. Status 412 if it is no longer the one of that etag."""
 
     def delete(self, device_id: str) -> None:
-        """Whatever its etag. Status 404 if there is none."""
+        """Whatever its etag. One that is gone already is no error."""
 
     def twin(self, device_id: str) -> Twin:
         """Status 404 if there is no device of that id."""
@@ -148,4 +151,9 @@ def identity_of(device: Mapping[str, Any]) -> Identity:
         last_activity=utc(device.get("lastActivityTime")),
         # A twin's `etag` is the twin's own.
         etag=str(device.get("deviceEtag") or device.get("etag") or ""),
+        thumbprints=thumbprints_of((authentication.get("x509Thumbprint") or {}).values()),
     )
+
+
+def thumbprints_of(given: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(one.upper() for one in given if one)

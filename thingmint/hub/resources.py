@@ -10,7 +10,7 @@ from thingmint.errors import HubError
 from thingmint.hub.credentials import quiet_sdk_loggers
 from thingmint.hub.obstacles import name_taken
 from thingmint.hub.refusals import refusals
-from thingmint.hub.transport import client_options, patiently
+from thingmint.hub.transport import client_options, patiently, seen
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -156,11 +156,14 @@ class Resources:
 
     def add_link(self, tick: Tick) -> None:
         """Beside the links that are there: their keys are masked when read, and taken back so."""
-        name = self._target.provisioning_service
-        doing = f"linking the hub to {name}"
-        kept = self._ask(doing, lambda: self._services.iot_dps_resource.get(name, self._group))
-        kept.properties.iot_hubs = [*(kept.properties.iot_hubs or []), self._link()]
-        self._put_service(doing, kept, tick)  # with its etag: refused if somebody changed it meanwhile
+        self._change_links("linking the hub to", lambda links: [*links, self._link()], tick)
+
+    def remove_link(self, tick: Tick) -> None:
+        """The hub's own: the others stay."""
+        own = self._target.hub_host.casefold()
+        self._change_links(
+            "unlinking the hub from", lambda links: [one for one in links if str(one.name).casefold() != own], tick
+        )
 
     def settle_hub(self, tick: Tick) -> HubResource:
         """Wait until Azure is done with it: another run may have begun it."""
@@ -244,6 +247,13 @@ class Resources:
         )
         return {"connectionString": parts, "location": str(location)}
 
+    def _change_links(self, verb: str, change: Callable[[list[Any]], list[Any]], tick: Tick) -> None:
+        name = self._target.provisioning_service
+        doing = f"{verb} {name}"
+        kept = self._ask(doing, lambda: self._services.iot_dps_resource.get(name, self._group))
+        kept.properties.iot_hubs = change(list(kept.properties.iot_hubs or []))
+        self._put_service(doing, kept, tick)  # with its etag: refused if somebody changed it meanwhile
+
     def _put_service(self, doing: str, body: Any, tick: Tick) -> None:
         services, name = self._services.iot_dps_resource, self._target.provisioning_service
         self._follow(
@@ -264,7 +274,7 @@ class Resources:
     def _settle(self, read: Callable[[], _T | None], tick: Tick) -> _T:
         asked = time.monotonic()
         while True:
-            found: Any = read()
+            found: Any = seen(read)
             if found is None:
                 raise HubError("what was being made is gone.", things_to_try=["run the same command again"])
             if found.provisioning == "Failed":

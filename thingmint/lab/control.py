@@ -17,6 +17,7 @@ from thingmint import files
 from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
+from thingmint.lab.chaos import Chaos
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
@@ -48,6 +49,7 @@ class RunningLab:
     mqtt_port: int
     proxy_port: int
     page_port: int
+    chaos: Chaos | None
 
     @property
     def page(self) -> str:
@@ -119,13 +121,14 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
-def start(session: Session, *, empty: bool = False) -> RunningLab:
+def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
-    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use.
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something. With `chaos`
+    it misbehaves; raises InputError if one runs that does not, or does otherwise.
     """
     lab = LabFolder(session.workspace.lab)
-    wanted = _role(session, lab, empty=empty)
+    wanted = _role(session, lab, empty=empty, chaos=chaos)
     lab.make(session.shell)
 
     def on_wait() -> None:
@@ -144,7 +147,38 @@ def start(session: Session, *, empty: bool = False) -> RunningLab:
                 "use a workspace of its own for the other hub: THINGMINT_WORKSPACE=FOLDER",
             ],
         )
+    if chaos and record.role.chaos != chaos:
+        now = f"--chaos {record.role.chaos}" if record.role.chaos else "no --chaos"
+        raise InputError(
+            f"the lab in {lab.path} runs already, with {now}.",
+            things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
+        )
     return _running(lab, record)
+
+
+def in_use(lab: LabFolder) -> bool:
+    """Whether something was made in it, or more than can be read, whether it runs or not."""
+    return _standing(lab) != set()
+
+
+def hub_stands(session: Session) -> bool:
+    """Whether the configured hub was made in this workspace's lab."""
+    standing = _standing(LabFolder(session.workspace.lab))
+    return standing is None or ("hub", session.settings.azure.hub.casefold()) in standing
+
+
+def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
+    """Kind and name of each resource. None where the database cannot be read."""
+    import sqlite3
+
+    from thingmint.lab.cloud.store.resources import standing
+
+    if not lab.database.exists():
+        return set()
+    try:
+        return standing(lab.database)
+    except sqlite3.Error:
+        return None
 
 
 def stop(session: Session) -> bool:
@@ -191,12 +225,14 @@ def _deaf(lab: LabFolder, record: LabRecord) -> ToolError:
     )
 
 
-def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False) -> None:
+def serve(
+    session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False, chaos: Chaos | None = None
+) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    role = _role(session, lab, empty=empty)
+    role = _role(session, lab, empty=empty, chaos=chaos)
     lab.make(session.shell)
     run(
         lab,
@@ -206,16 +242,16 @@ def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool 
     )
 
 
-def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
-    if empty and lab.database.exists():
+def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
+    if empty and in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
             things_to_try=[
                 "use a workspace of its own for it: THINGMINT_WORKSPACE=FOLDER",
-                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
+                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
-    return dataclasses.replace(Role.of(session.settings), empty=empty)
+    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
@@ -300,7 +336,8 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    return RunningLab(lab.path, record.pid, *ports, record.role.chaos)
 
 
 def _reap(pid: int) -> bool:

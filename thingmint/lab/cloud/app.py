@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
+from thingmint.lab.cloud.faults.requests import Misbehaving
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt import websocket
 from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
@@ -53,7 +54,7 @@ def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
         ],
         exception_handlers={Refusal: refuse, HTTPException: wrong_method},
     )
-    return _Gate(application, hub)
+    return _Gate(Misbehaving(application, hub), hub)
 
 
 def _lab_routes(hub: Hub) -> list[Route]:

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thingmint.lab.cloud.door import Door, Greeting, most_connections, shake
+from thingmint.lab.cloud.faults.handshakes import certificate_for
+from thingmint.lab.cloud.faults.kinds import Point
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.packets import LARGEST_PACKET
 from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake, broken
@@ -60,7 +62,8 @@ class Web(uvicorn.Server):
         assert context  # noqa: S101 - without one there is the plain door alone
 
         async def serve_one(accepted: socket.socket) -> None:
-            await self._shake(accepted, _Unasked(self._hub, context), {})
+            if await certificate_for(self._hub, Point.SERVICE_HANDSHAKE, accepted):
+                await self._shake(accepted, _Unasked(self._hub, context), {})
 
         await self._through(Door(self._hub, "https", serve_one, self._held, oust=self._oust), listener)
 
@@ -70,8 +73,9 @@ class Web(uvicorn.Server):
         contexts = Contexts(self._hub, certificate=ssl.CERT_OPTIONAL)
 
         async def serve_one(accepted: socket.socket) -> None:
-            handshake = Handshake(self._hub, contexts)
-            await self._shake(accepted, handshake, {"handshake": handshake})
+            if server := await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted):
+                handshake = Handshake(self._hub, contexts, server)
+                await self._shake(accepted, handshake, {"handshake": handshake})
 
         # Devices' websockets stay: the rest of the places is for those who ask, the lab's owner among them.
         most = most_connections() * 7 // 8

@@ -84,7 +84,11 @@ REGISTRY_ERRORS = {
     "PreconditionFailed": 412001,
     "DeviceMaximumQueueDepthExceeded": 403004,
     "MessageTooLarge": 413001,
+    # https://learn.microsoft.com/dotnet/api/microsoft.azure.devices.common.exceptions.errorcode
+    "ThrottlingException": 429001,
     "ThrottlingBacklogTimeout": 429003,
+    "ServerError": 500001,
+    "ServiceUnavailable": 503001,
     "GatewayTimeout": 504101,
 }
 

@@ -5,6 +5,9 @@ import contextlib
 import socket
 
 from thingmint.lab.cloud.door import Door, shake
+from thingmint.lab.cloud.faults.handshakes import certificate_for
+from thingmint.lab.cloud.faults.kinds import Point
+from thingmint.lab.cloud.faults.streams import Unreliable
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
 from thingmint.lab.cloud.mqtt.device import DeviceConnection
@@ -40,7 +43,10 @@ class MqttEndpoint:
         await asyncio.wait([task])
 
     async def _serve_one(self, accepted: socket.socket) -> None:
-        handshake = Handshake(self._hub, self._contexts)
+        server = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
+        if server is None:
+            return
+        handshake = Handshake(self._hub, self._contexts, server)
         stream = TlsStream()
         transport = await shake("mqtt", accepted, handshake, stream.protocol)
         if transport is None:
@@ -55,6 +61,8 @@ class MqttEndpoint:
                 await stream.closed()
 
     async def _run(self, handshake: Handshake, stream: Stream) -> None:
+        if self._hub.faults.source:
+            stream = Unreliable(stream, self._hub.faults, handshake.name)
         connection = (Registering if handshake.for_provisioning else DeviceConnection)(self._hub, handshake, stream)
         try:
             await connection.run(lambda entered: self._enter(entered, handshake))

@@ -2,6 +2,7 @@
 
 import ssl
 import weakref
+from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
@@ -29,22 +30,22 @@ class Contexts:
     def __init__(self, hub: Hub, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
         self._hub = hub
         self._certificate = certificate
-        self._kept: dict[tuple[int, frozenset[bytes]], ssl.SSLContext] = {}
+        self._kept: dict[tuple[Path, int, frozenset[bytes]], ssl.SSLContext] = {}
         self.quiet = self._plain()
         """For connections whose handshake is over."""
 
-    def trusting(self, anchors: frozenset[bytes]) -> ssl.SSLContext:
+    def trusting(self, anchors: frozenset[bytes], server: Path) -> ssl.SSLContext:
         """With the server's certificate as it is now: it is renewed while the lab runs."""
-        key = (self._hub.folder.server_key.stat().st_mtime_ns, anchors)
+        key = (server, server.stat().st_mtime_ns, anchors)
         if key not in self._kept:
             if len(self._kept) >= _MOST_CONTEXTS:
                 self._kept.clear()
-            self._kept[key] = self.made(anchors)
+            self._kept[key] = self.made(anchors, server)
         return self._kept[key]
 
-    def made(self, anchors: frozenset[bytes]) -> ssl.SSLContext:
+    def made(self, anchors: frozenset[bytes], server: Path) -> ssl.SSLContext:
         context = self._plain()
-        context.load_cert_chain(self._hub.folder.server_key)
+        context.load_cert_chain(server)
         if anchors:
             context.load_verify_locations(cadata=b"".join(anchors))
         # By the name that the client asks for: hub and provisioning service have CA certificates of their own.
@@ -88,9 +89,11 @@ class Handshake:
     CAs that come and go count from the next connection on: which ones are trusted is decided in each handshake.
     """
 
-    def __init__(self, hub: Hub, contexts: Contexts) -> None:
+    def __init__(self, hub: Hub, contexts: Contexts, server: Path) -> None:
+        """`server` is the file of the certificate that the device is shown, and of its key."""
         self._hub = hub
         self._contexts = contexts
+        self._server = server
         self.shown: list[bytes] = []
         self._judged: dict[frozenset[bytes], list[str]] = {}
         self._certificates = hub.store.hub_certificates
@@ -101,7 +104,7 @@ class Handshake:
         return cast("ssl.SSLContext", self)
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        connection = self._contexts.trusting(frozenset()).wrap_bio(*arguments, **options)
+        connection = self._contexts.trusting(frozenset(), self._server).wrap_bio(*arguments, **options)
         connection.greeting = weakref.ref(self)  # type: ignore[attr-defined]
         return connection
 
@@ -113,7 +116,7 @@ class Handshake:
         """OpenSSL has read the client's first message; without a name in it (`None`) the hub is meant."""
         if name in (PROVISIONING_DEVICES, self._hub.role.provisioning_host):
             self._certificates = self._hub.store.provisioning_certificates
-        connection.context = self._contexts.trusting(frozenset(self._certificates.verified()))
+        connection.context = self._contexts.trusting(frozenset(self._certificates.verified()), self._server)
 
     def on_certificates(self, connection: ssl.SSLObject, message: bytes) -> None:
         """OpenSSL has read the client's certificates, and not judged them yet."""
@@ -125,7 +128,7 @@ class Handshake:
         # certificate in that is in date, and answers in words to what the device then registers as.
         if leaf is not None and (self.for_provisioning or self._registered(leaf)):
             anchors = frozenset({*self._certificates.verified(), self.shown[0]})
-            connection.context = self._contexts.made(anchors)
+            connection.context = self._contexts.made(anchors, self._server)
 
     @property
     def for_provisioning(self) -> bool:
@@ -138,6 +141,12 @@ class Handshake:
     @property
     def leaf(self) -> x509.Certificate | None:
         return chain.load(self.shown[0]) if self.shown else None
+
+    @property
+    def name(self) -> str:
+        """The common name that the device showed; empty without one."""
+        leaf = self.leaf
+        return chain.common_name(leaf.subject) if leaf else ""
 
     @property
     def who(self) -> str:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from thingmint.lab.cloud.faults import answers
+from thingmint.lab.cloud.faults.kinds import Kind, Point
 from thingmint.lab.cloud.mqtt import packets
 from thingmint.lab.cloud.mqtt.connection import Connection, Over
 from thingmint.lab.cloud.mqtt.packets import Connect, Publish
@@ -73,6 +75,11 @@ class Registering(Connection):
             self._outgoing += packets.puback(packet.packet_id)
         rid = asked["rid"]
         try:
+            fault = self._hub.faults.draw(Point.REGISTRATION, self.device_id)
+            if fault and fault.kind is Kind.SILENT:
+                return
+            if fault and (busy := answers.refusal("provisioning", fault)):
+                raise busy
             if asked["register"]:
                 operation = self._register(packet.payload)
                 told = {"operationId": operation, "status": "assigning"}
