@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime as dt
-import json
 import os
 import signal
 import sys
@@ -11,20 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from thingmint import files
 from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
+from thingmint.lab.calling import answering, deaf, ended, request, require_none, secrets
 from thingmint.lab.chaos import Chaos
-from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
+from thingmint.lab.state import LabFolder, LabRecord, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-_REQUEST_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 
 
@@ -59,7 +57,7 @@ class RunningLab:
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
         lab = LabFolder(self.folder)
-        secrets = _secrets(lab)
+        its = secrets(lab)
         role = Role.of(settings)
         arm_url = f"https://localhost:{self.https_port}"
         return Target(
@@ -73,7 +71,7 @@ class RunningLab:
             provisioning_service=role.provisioning_service,
             provisioning_host=f"localhost:{self.https_port}",
             tenant_id=role.tenant_id,
-            login=ServicePrincipal(arm_url, role.tenant_id, secrets.client_id, secrets.client_secret),
+            login=ServicePrincipal(arm_url, role.tenant_id, its.client_id, its.client_secret),
             ca_file=lab.ca,
             mqtt_proxy=("127.0.0.1", self.proxy_port),
         )
@@ -86,7 +84,7 @@ class RunningLab:
         lab = LabFolder(self.folder)
         query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
-            messages = _request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
+            messages = request(lab, self.https_port, secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
             raise HubError(
                 f"the lab in {self.folder} does not answer: {error}.",
@@ -117,7 +115,7 @@ class RunningLab:
 def running(session: Session) -> RunningLab | None:
     """The lab of this workspace, if one answers. A record that a killed lab left behind does not count."""
     lab = LabFolder(session.workspace.lab)
-    record = _answering(lab)
+    record = answering(lab)
     return _running(lab, record) if record else None
 
 
@@ -135,7 +133,7 @@ def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) 
         session.console.say("waiting for another run that is starting the lab")
 
     with files.lock(lab.start_lock, wait_seconds=START_SECONDS + STOP_SECONDS, on_wait=on_wait):
-        record = _answering(lab)
+        record = answering(lab)
         if record is None:
             return _running(lab, _launch(session, lab, wanted))
     if not record.role.same_hub(wanted):
@@ -184,45 +182,16 @@ def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
 def stop(session: Session) -> bool:
     """End the lab and wait until its process is gone. False if none was running."""
     lab = LabFolder(session.workspace.lab)
-    record = _answering(lab)
+    record = answering(lab)
     if record is None:
-        return _require_none(lab)
+        return require_none(lab)
     # It may end by itself between the two requests.
     with contextlib.suppress(OSError, ValueError):
-        _request(lab, record.https_port, _secrets(lab), "POST", "/lab/stop")
-    if not _ended(lab, STOP_SECONDS):
-        raise _deaf(lab, record)
+        request(lab, record.https_port, secrets(lab), "POST", "/lab/stop")
+    if not ended(lab, STOP_SECONDS):
+        raise deaf(lab, record)
     _reap(record.pid)
     return True
-
-
-def _require_none(lab: LabFolder) -> bool:
-    """False: no lab runs. Raises ToolError if one does, and does not answer."""
-    record = state.read_record(lab)
-    if record and not _ended(lab, 0):
-        raise _deaf(lab, record)
-    return False
-
-
-def _ended(lab: LabFolder, seconds: float) -> bool:
-    """Whether nobody is the lab of this folder, or ceases to be within so long."""
-    try:
-        with files.lock(lab.life_lock, wait_seconds=seconds, on_wait=lambda: None):
-            return True
-    except ToolError:
-        return False
-
-
-def _deaf(lab: LabFolder, record: LabRecord) -> ToolError:
-    kill = f"taskkill /F /PID {record.pid}" if os.name == "nt" else f"kill {record.pid}  (or kill -9, if it is stopped)"
-    return ToolError(
-        f"the lab in {lab.path} runs and takes no requests.",
-        things_to_try=[
-            "wait a minute and run this again: it may be busy",
-            f"end its process, which loses nothing that it acknowledged: {kill}",
-            f"read {lab.log}",
-        ],
-    )
 
 
 def serve(
@@ -271,7 +240,7 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     deadline = time.monotonic() + START_SECONDS
     try:
         while time.monotonic() < deadline:
-            if state.read_record(lab) and (record := _answering(lab)):
+            if state.read_record(lab) and (record := answering(lab)):
                 return record
             if _reap(pid):
                 break
@@ -289,50 +258,6 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
             f"end a lab that hangs: its process id stands in {lab.log}",
         ],
     )
-
-
-def _answering(lab: LabFolder) -> LabRecord | None:
-    record, secrets = state.read_record(lab), state.read_secrets(lab)
-    if record is None or secrets is None:
-        return None
-    try:
-        health = _request(lab, record.https_port, secrets, "GET", "/lab/health")
-    except (OSError, ValueError):
-        return None
-    # Another lab may have taken the port of a dead one.
-    return record if health.get("folder") == lab.identity else None
-
-
-def _request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: str) -> Any:
-    import http.client
-    import ssl
-    import urllib.error
-    import urllib.request
-
-    request = urllib.request.Request(
-        f"https://127.0.0.1:{port}{path}",  # "localhost" would try ::1 first, which costs Windows two seconds
-        method=method,
-        headers={"Authorization": f"Bearer {secrets.control_token}"},
-    )
-    # Only the lab's own CA is trusted, so the token goes to nobody who merely sits on its port.
-    context = ssl.create_default_context(cafile=str(lab.ca))
-    # An empty ProxyHandler: loopback never goes through a proxy, whatever HTTPS_PROXY says.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-    try:
-        with opener.open(request, timeout=_REQUEST_SECONDS) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    except http.client.HTTPException as error:  # cut off in the middle
-        raise ConnectionError(f"no whole answer: {error}") from None
-
-
-def _secrets(lab: LabFolder) -> LabSecrets:
-    secrets = state.read_secrets(lab)
-    if secrets is None:
-        raise ToolError(f"{lab.secrets} is missing or damaged.", things_to_try=["invoke lab-down, then invoke lab-up"])
-    return secrets
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
