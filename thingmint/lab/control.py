@@ -18,6 +18,7 @@ from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
 from thingmint.lab.chaos import Chaos
+from thingmint.lab.listen import Listen
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
@@ -48,6 +49,9 @@ class RunningLab:
     mqtt_port: int
     proxy_port: int
     chaos: Chaos | None
+    listen: Listen | None
+    outside_port: int
+    """Where devices of the network that `listen` names reach it; 0 without one."""
 
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
@@ -70,6 +74,11 @@ class RunningLab:
             ca_file=lab.ca,
             mqtt_proxy=("127.0.0.1", self.proxy_port),
         )
+
+    def ask(self, method: str, path: str) -> Any:
+        """The lab's own endpoints, by its control token. Raises OSError or ValueError where it does not answer."""
+        lab = LabFolder(self.folder)
+        return _request(lab, self.https_port, _secrets(lab), method, path)
 
     def telemetry(self, device_id: str, *, after: int = 0) -> list[Heard]:
         """What the hub heard from this device with a higher sequence than `after`, oldest first."""
@@ -103,14 +112,17 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
-def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
+def start(
+    session: Session, *, empty: bool = False, chaos: Chaos | None = None, listen: Listen | None = None
+) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
     With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use. With `chaos`
-    it misbehaves; raises InputError if one runs that does not, or does otherwise.
+    it misbehaves, with `listen` devices of a network reach it; raises InputError if one runs that does not, or does
+    otherwise.
     """
     lab = LabFolder(session.workspace.lab)
-    wanted = _role(session, lab, empty=empty, chaos=chaos)
+    wanted = _role(session, lab, empty=empty, chaos=chaos, listen=listen)
     lab.make(session.shell)
 
     def on_wait() -> None:
@@ -135,6 +147,11 @@ def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) 
             f"the lab in {lab.path} runs already, with {now}.",
             things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
         )
+    if listen and record.role.listen != listen:
+        raise InputError(
+            f"the lab in {lab.path} runs already, and listens {f'on {record.role.listen}' if record.role.listen else 'to this machine alone'}.",
+            things_to_try=[f"invoke lab-down lab-up --listen {listen.host}"],
+        )
     return _running(lab, record)
 
 
@@ -153,13 +170,18 @@ def stop(session: Session) -> bool:
 
 
 def serve(
-    session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False, chaos: Chaos | None = None
+    session: Session,
+    ready: Callable[[RunningLab], None],
+    *,
+    empty: bool = False,
+    chaos: Chaos | None = None,
+    listen: Listen | None = None,
 ) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    role = _role(session, lab, empty=empty, chaos=chaos)
+    role = _role(session, lab, empty=empty, chaos=chaos, listen=listen)
     lab.make(session.shell)
     run(
         lab,
@@ -169,7 +191,7 @@ def serve(
     )
 
 
-def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
+def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None, listen: Listen | None) -> Role:
     if empty and lab.database.exists():
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
@@ -178,7 +200,7 @@ def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None)
                 f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
             ],
         )
-    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
+    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos, listen=listen)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
@@ -263,7 +285,16 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port, record.role.chaos)
+    return RunningLab(
+        lab.path,
+        record.pid,
+        record.https_port,
+        record.mqtt_port,
+        record.proxy_port,
+        record.role.chaos,
+        record.role.listen,
+        record.outside_port,
+    )
 
 
 def _reap(pid: int) -> bool:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from thingmint.lab.cloud.advising.watch import Watch
 from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.cloud.store.store import Store
@@ -18,6 +19,7 @@ class Hub:
     store: Store
     journal: Journal
     faults: Faults
+    watch: Watch
     https_port: int
     touch: Callable[[], None]  # something happened: the lab is not idle
     stop: Callable[[], None]
