@@ -68,7 +68,7 @@ class Registry(Protocol):
         """An identity that may no longer connect, otherwise as it is. Status 412 if it is no longer the one of that etag."""
 
     def delete(self, device_id: str) -> None:
-        """Whatever its etag. Status 404 if there is none."""
+        """Whatever its etag. One that is gone already is no error."""
 
     def server_time(self) -> dt.datetime:
         """The hub's clock, from the Date header of an authenticated answer: UTC, whole seconds."""

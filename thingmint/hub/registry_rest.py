@@ -96,9 +96,12 @@ class RestRegistry:
                 return tuple(found)
 
     def delete(self, device_id: str) -> None:
-        self._ask(
-            f"deleting {device_id}", lambda: self._send("DELETE", _device(device_id), headers={"If-Match": '"*"'})
-        )
+        step = functools.partial(self._send, "DELETE", _device(device_id), headers={"If-Match": '"*"'})
+        try:
+            self._ask(f"deleting {device_id}", step)
+        except HubError as refusal:
+            if refusal.status != 404:
+                raise
 
     def server_time(self) -> dt.datetime:
         headers = self._ask("asking the hub for its time", lambda: self._send("GET", "/devices?top=1").headers)

@@ -96,7 +96,11 @@ class SdkRegistry:
         return self._ask(f"disabling {device_id}", step)
 
     def delete(self, device_id: str) -> None:
-        self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+        try:
+            self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+        except HubError as refusal:
+            if refusal.status != 404:
+                raise
 
     def server_time(self) -> dt.datetime:
         answer = self._ask(

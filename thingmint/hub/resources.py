@@ -10,7 +10,7 @@ from thingmint.errors import HubError
 from thingmint.hub.credentials import quiet_sdk_loggers
 from thingmint.hub.obstacles import name_taken
 from thingmint.hub.refusals import refusals
-from thingmint.hub.transport import client_options, patiently
+from thingmint.hub.transport import client_options, patiently, seen
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Resources:
     def _settle(self, read: Callable[[], _T | None], tick: Tick) -> _T:
         asked = time.monotonic()
         while True:
-            found: Any = read()
+            found: Any = seen(read)
             if found is None:
                 raise HubError("what was being made is gone.", things_to_try=["run the same command again"])
             if found.provisioning == "Failed":

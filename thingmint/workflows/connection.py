@@ -70,7 +70,7 @@ def heard(session: Session, hub: "Hub", chosen: DeviceId, speak: Callable[[], st
 
 def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
     """What fits the hub's anchor; or, where the provisioning service has registered the device by that, its certificate."""
-    found = hub.registry.get(chosen.text)
+    found = registration.known(session, hub, chosen)
     if found is None:
         raise InputError(
             f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
@@ -102,7 +102,13 @@ def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str
     port = "443 (websockets)" if websockets else "8883"
     session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:{port} with {shown.name}")
     telemetry.send_telemetry(
-        hub.target, chosen.text, certificate_chain=shown, key=own.key, body=body, websockets=websockets
+        hub.target,
+        chosen.text,
+        certificate_chain=shown,
+        key=own.key,
+        body=body,
+        timeout=targets.ANSWER_SECONDS[hub.target.kind],
+        websockets=websockets,
     )
 
 

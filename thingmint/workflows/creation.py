@@ -220,13 +220,15 @@ def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) 
 
 def _made(read: Callable[[], object], make: Callable[[], None], settle: Callable[[], object]) -> bool:
     """Make it unless it is there; wait until it is whole. False if it was there, or somebody else came first."""
+    from thingmint.hub.transport import seen
+
     if read() is not None:
         settle()
         return False
     try:
         make()
     except HubError as refusal:
-        if refusal.status not in {409, 412} or read() is None:
+        if refusal.status not in {409, 412} or seen(read) is None:
             raise
         settle()
         return False

@@ -141,7 +141,13 @@ def come_in(
     session.console.say(f"registering {chosen} at {PROVISIONING_DEVICES} (id scope {scope}) with {own.chain.name}")
     try:
         assigned = register(
-            hub.target, scope, chosen.text, certificate_chain=own.chain, key=own.key, websockets=websockets
+            hub.target,
+            scope,
+            chosen.text,
+            certificate_chain=own.chain,
+            key=own.key,
+            timeout=targets.ANSWER_SECONDS[hub.target.kind],
+            websockets=websockets,
         )
     except HubError as refusal:
         raise _explained(session, hub, chosen, certificate, scope, refusal) from None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
@@ -22,6 +23,10 @@ from thingmint.pki.store.database import Database
 from thingmint.session import Session
 from thingmint.workflows import consent, devices, entrance, options, registration, targets
 
+if TYPE_CHECKING:
+    from thingmint.hub.identity import Identity
+    from thingmint.workflows.targets import Hub
+
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 """The reasons of RFC 5280 5.3.1 that fit a device, as openssl spells them."""
 
@@ -29,6 +34,8 @@ REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "
 def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes: bool = False) -> None:
     """Lock a device out, where it comes in before where it is: blocked on the provisioning service, its identity disabled
     on the hub, since neither checks a CRL; then the index says revoked."""
+    from thingmint.hub.transport import anew
+
     chosen = DeviceId.parse(imei)
     why = reason or "unspecified"
     if why not in REASONS:
@@ -48,15 +55,8 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         hub = targets.open_hub(session)
         consent.ask(session, f"revoke the certificate of {chosen} and disable it on {hub.target.hub}", yes=yes)
         blocked = entrance.block(session, hub, chosen, inspect.read_certificate(own.certificate))
-        found = hub.registry.get(chosen.text)
+        found = anew(lambda: _disabled(session, hub, chosen))
         came_in = found is not None and found.authentication == registration.THUMBPRINT
-        if found is None:
-            session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
-        elif found.status == "disabled":
-            session.console.say(f"unchanged: {chosen} is disabled on {hub.target.hub} already")
-        else:
-            hub.registry.disable(chosen.text, etag=found.etag)
-            session.console.say(f"disabled: {chosen} on {hub.target.hub}")
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
         if not session.dry and Database(signer).status(inspect.read_certificate(own.certificate).serial) == "R":
@@ -72,6 +72,18 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         f"to let it in again: invoke {unblocked}device-delete --imei {chosen} --yes {own.renewed_by.removeprefix('invoke ')}"
         f"{' --no-register' if came_in else ''}"
     )
+
+
+def _disabled(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | None":
+    found = registration.known(session, hub, chosen)
+    if found is None:
+        session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
+    elif found.status == "disabled":
+        session.console.say(f"unchanged: {chosen} is disabled on {hub.target.hub} already")
+    else:
+        hub.registry.disable(chosen.text, etag=found.etag)
+        session.console.say(f"disabled: {chosen} on {hub.target.hub}")
+    return found
 
 
 def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:

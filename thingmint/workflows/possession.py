@@ -33,8 +33,9 @@ def prove(
 
     `certificate` is what `checked` returned. Another certificate of that name makes room with `replace` alone.
     """
-    session.workspace.prepare()
-    with session.workspace.locked("hub"):
+    from thingmint.hub.transport import anew
+
+    def turn() -> None:
         found = place.certificates.get(name)
         if found and found.thumbprint == certificate.thumbprint and found.verified:
             _clean_up(session, signer)
@@ -43,6 +44,10 @@ def prove(
         _require_own(session, place, found, certificate, name, replace=replace)
         _prove(session, place, signer, certificate, found, name)
         session.console.say(f"verified: {name} on {place.name}, thumbprint {certificate.thumbprint}")
+
+    session.workspace.prepare()
+    with session.workspace.locked("hub"):
+        anew(turn)
 
 
 def checked(session: Session, signer: Signer) -> Certificate:

@@ -29,8 +29,19 @@ def lets_in(chosen: DeviceId) -> str:
     return f"invoke device-delete --imei {chosen} device --imei {chosen} lets it in again"
 
 
+def known(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | None":
+    """Its identity on the hub; looked for again where this workspace knows that it was registered."""
+    from thingmint.hub.transport import seen
+
+    mine = Record.read(DeviceFiles.of(session.workspace, chosen).record)
+    there = mine is not None and mine.registered_on == hub.target.hub_host
+    return seen(lambda: hub.registry.get(chosen.text), looks=5 if there else 1)
+
+
 def register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
     """Whether the hub lets it in: an identity that somebody disabled stays so."""
+    from thingmint.hub.transport import seen
+
     found = hub.registry.get(chosen.text)
     if found is None:
         try:
@@ -38,7 +49,7 @@ def register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
             session.console.say(f"registered: {chosen} on {hub.target.hub} ({X509_CA})")
         except HubError as error:
             # Somebody else was faster, or our own earlier try was committed and its answer lost.
-            found = hub.registry.get(chosen.text) if error.status == 409 else None
+            found = seen(lambda: hub.registry.get(chosen.text)) if error.status == 409 else None
             if found is None:
                 raise
     else:

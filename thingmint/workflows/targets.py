@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
 
 ARM = "https://management.azure.com"
+ANSWER_SECONDS = {"azure": 60.0, "lab": 15.0}
+"""How long a device waits in all for its hub, or the provisioning service."""
 
 
 @dataclass(frozen=True)
