@@ -1,6 +1,6 @@
 # Aliases for the onboarding docs; the work is done by bootstrap.py and tasks.py, which Windows runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard rehearsal peers node-client az test lint bench soak clean
+.PHONY: help setup onboard rehearsal peers node-client az test screenshots lint bench soak clean
 
 PYTHON ?= python3
 IMEI ?= 350457791791735879
@@ -38,6 +38,10 @@ az: ## Microsoft's az into .az, for the tests that run it against the lab (two m
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+screenshots: ## the pictures of the lab's page in docs/images, by its own test (needs Debian's chromium)
+	@$(PYTHON) bootstrap.py --quiet
+	@SCREENSHOTS=docs/images $(BIN)/pytest -q tests/page/test_accessible.py -k pictures
 
 lint: ## ruff and mypy; and no private key is tracked by git
 	@$(PYTHON) bootstrap.py --quiet

@@ -67,6 +67,7 @@ def masked(text: str) -> list[str]:
     text = re.sub(r"(?<= )/\S*lab/rehearsals/\S+", "REHEARSAL", text)
     text = re.sub(r"\{\"temperature\".*?\}", "TELEMETRY", text)
     text = re.sub(r" +\d+\.\d+ s", " SECONDS", text)
+    text = re.sub(r"localhost:\d+", "localhost:PORT", text)
     text = re.sub(r"20\d\d-\d\d-\d\d", "DATE", text)
     return [line.rstrip() for line in text.strip("\n").splitlines()]
 

@@ -78,7 +78,7 @@ class LabSettings(Section):
 
     autostart: bool
     idle_minutes: Annotated[int, Field(ge=1, le=1440)]
-    throttle: bool
+    throttle: bool = False
 
 
 class FirmwareSettings(Section):

@@ -28,7 +28,7 @@ class Plan:
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    manner: Literal["whole", "cut", "drop", "hang"] = "whole"
+    manner: Literal["whole", "late", "cut", "drop", "hang"] = "whole"
     clock: dt.timedelta = dt.timedelta()
     hub: Target | None = None
     times: int = 10_000
@@ -79,6 +79,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if plan.manner == "hang":
             self.server.over.wait(10)
             return
+        if plan.manner == "late":
+            self.server.over.wait(2.5)
         if plan.manner == "drop":
             self.request.shutdown(socket.SHUT_RDWR)
             return
@@ -91,7 +93,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in plan.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body if plan.manner == "whole" else body[: len(body) // 2])
+        self.wfile.write(body[: len(body) // 2] if plan.manner == "cut" else body)
         plan.times -= 1
         if plan.times == 0 and plan.then:
             self.server.plan = plan.then

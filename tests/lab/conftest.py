@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.account import Account
 from tests.lab.clients import Lab, connect_clients
 from tests.lab.provisioning import Service
 from tests.paper import Paper, make
@@ -60,3 +61,20 @@ def provisioning(lab: Lab) -> Iterator[Service]:
     service = Service(lab)
     yield service
     service.empty()
+
+
+@pytest.fixture(scope="package")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    session = make_session(tmp_path_factory.mktemp("empty"), config.load({}), Console())
+    try:
+        yield Account(session)
+    finally:
+        control.stop(session)
+
+
+@pytest.fixture
+def account(opened: Account) -> Iterator[Account]:
+    """Nothing stands in it."""
+    yield opened
+    for group in opened.resources.resource_groups.list():
+        opened.resources.resource_groups.begin_delete(str(group.name)).result()

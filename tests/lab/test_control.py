@@ -94,7 +94,7 @@ def test_two_labs_side_by_side(lab: Lab, ended: Session) -> None:
     assert control.running(lab.session) == lab.running
     # A record that points at a lab of another workspace is not this workspace's lab.
     folder = LabFolder(beside.folder)
-    other = LabRecord(1, lab.running.https_port, 1, 1, "", Role.of(ended.settings))
+    other = LabRecord(1, lab.running.https_port, 1, 1, 1, "", Role.of(ended.settings))
     genuine = folder.record.read_bytes()
     write(folder.record, other)
     assert control.running(ended) is None
@@ -233,8 +233,8 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
 def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
     with contextlib.closing(Store(tmp_path / "db")) as store:
         moment = dt.datetime.now(dt.UTC)
-        for number in range(messages.KEPT + 5):
-            store.heard("thing", str(number).encode(), {}, moment)
+        for start in range(0, messages.KEPT + 5, 5):
+            store.heard("thing", [(str(start + number).encode(), {}) for number in range(5)], moment)
         kept = store.messages.of("thing", after=0)
     assert len(kept) == messages.KEPT
     assert kept[0].body == b"5"

@@ -13,7 +13,7 @@ import pytest
 import socks
 
 from tests.lab.clients import Lab, wait_until
-from thingmint.lab.cloud import door, server
+from thingmint.lab.cloud import server
 from thingmint.lab.cloud import tls as lab_tls
 from thingmint.lab.cloud.door import Door
 from thingmint.lab.cloud.hub import Hub
@@ -34,12 +34,14 @@ class Notes:
     def write(self, text: str) -> None:
         self.lines.append(text)
 
+    def refused(self, who: str, why: str, *, door: str) -> None:
+        self.lines.append(f"{door}: refused {who}: {why}")
+
     def touch(self) -> None:
         pass
 
 
-def test_connections_are_bounded_and_a_failure_ends_none_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_MOST_CONNECTIONS", 3)
+def test_connections_are_bounded_and_a_failure_ends_none_but_its_own() -> None:
     notes, leave = Notes(), asyncio.Event()
 
     async def serve_one(accepted: socket.socket) -> None:
@@ -52,7 +54,7 @@ def test_connections_are_bounded_and_a_failure_ends_none_but_its_own(monkeypatch
     async def run() -> tuple[bytes, bytes]:
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
-        entrance = Door(cast("Hub", notes), "door", serve_one, held=lambda: 1)
+        entrance = Door(cast("Hub", notes), "door", serve_one, held=lambda: 1, most=3)
         serving = asyncio.create_task(entrance.serve(listener))
         clients: list[Any] = [await asyncio.open_connection(*listener.getsockname()[:2]) for _ in range(2)]
         clients.append(await asyncio.open_connection(*listener.getsockname()[:2]))

@@ -99,7 +99,7 @@ def test_what_cannot_be_answered_is_refused_in_the_services_form(
     assert where.startswith(f"$dps/registrations/res/{status}/?$rid=r")
     assert set(told) == {"errorCode", "trackingId", "message", "timestampUtc"}
     assert told["errorCode"] == code
-    assert f"device 'raw-1' refused ({code}): " in log()
+    assert f"refused device 'raw-1': registration ({code}): " in log()
 
 
 def test_who_may_connect(provisioning: Service, files: tuple[Path, Path]) -> None:

@@ -1,85 +1,16 @@
 """Resource groups, the hub and the provisioning service made, changed and deleted by Microsoft's management SDKs."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.mgmt.iothubprovisioningservices import IotDpsClient
-from azure.mgmt.resource.resources import ResourceManagementClient
 
+from tests.lab.account import HUB, PLACE, Account, refused
 from tests.lab.clients import connect_clients, is_closed, mqtt_connect, tls, wait_until
 from tests.paper import make
-from thingmint import config
-from thingmint.console import Console
 from thingmint.errors import InputError
 from thingmint.lab import control
-from thingmint.session import Session, make_session
-
-PLACE = "westeurope"
-HUB = {"location": PLACE, "sku": {"name": "F1", "capacity": 1}, "tags": {"for": "tests"}}
-SERVICE = {"location": PLACE, "sku": {"name": "S1", "capacity": 1}, "properties": {}}
-
-
-class Account:
-    """An empty lab and the clients that fill it."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.lab = connect_clients(session, control.start(session, empty=True))
-        target = self.lab.target
-        self.group, self.hub, self.service = target.resource_group, target.hub, target.provisioning_service
-        at: dict[str, Any] = {
-            "base_url": target.arm_url,
-            "credential_scopes": ["https://management.azure.com/.default"],
-            "connection_verify": str(target.ca_file),
-            "retry_total": 0,
-        }
-        self.resources: Any = ResourceManagementClient(self.lab.credential, target.subscription_id, **at)
-        self.provisioning: Any = IotDpsClient(self.lab.credential, target.subscription_id, **at)
-
-    @property
-    def hubs(self) -> Any:
-        return self.lab.arm.iot_hub_resource
-
-    def make_group(self) -> None:
-        self.resources.resource_groups.create_or_update(self.group, {"location": PLACE})
-
-    def make_hub(self, **changes: Any) -> Any:
-        return self.hubs.begin_create_or_update(self.group, self.hub, HUB | changes).result()
-
-    def make_service(self, *links: dict[str, Any], **changes: Any) -> Any:
-        body = SERVICE | {"properties": {"iotHubs": list(links)}} | changes
-        return self.provisioning.iot_dps_resource.begin_create_or_update(self.group, self.service, body).result()
-
-    def link(self) -> dict[str, Any]:
-        key = self.hubs.get_keys_for_key_name(self.group, self.hub, "iothubowner").primary_key
-        text = f"HostName={self.lab.target.hub_host};SharedAccessKeyName=iothubowner;SharedAccessKey={key}"
-        return {"connectionString": text, "location": PLACE}
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    session = make_session(tmp_path_factory.mktemp("empty"), config.load({}), Console())
-    try:
-        yield Account(session)
-    finally:
-        control.stop(session)
-
-
-@pytest.fixture
-def account(opened: Account) -> Iterator[Account]:
-    """Nothing stands in it."""
-    yield opened
-    for group in opened.resources.resource_groups.list():
-        opened.resources.resource_groups.begin_delete(str(group.name)).result()
-
-
-def refused(error: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int | None, str]:
-    response: Any = error.value.response
-    body = response.json()
-    return error.value.status_code, str(body.get("code") or body["error"]["code"])
+from thingmint.session import Session
 
 
 def test_everything_made_linked_and_deleted(account: Account) -> None:

@@ -119,7 +119,7 @@ def test_who_loses_the_right_loses_the_connection(lab: Lab, device_files: Device
         else:
             lab.delete_certificate("subca")
         assert is_closed(connection)
-    assert f"device '{device_id}' connection closed: " in heard()
+    assert f"device '{device_id}': connection closed: " in heard()
     if change == "CA deleted":
         assert_refused_in_tls(lab, files, "unknown issuer")
 

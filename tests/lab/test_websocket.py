@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ import socks
 from azure.iot import device
 from azure.iot.device.exceptions import ConnectionFailedError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin, Subprotocol
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
-from tests.lab.clients import Lab, connect_packet, publish_packet, username, wait_until
+from tests.lab.clients import Lab, publish_packet, wait_until
 from tests.lab.provisioning import Service
+from tests.lab.websockets import CONNACK, PATH, PONG, REFUSED, is_closed, login, opened
 from tests.paper import Paper, make
 from thingmint.target import PROVISIONING_DEVICES
 
@@ -25,62 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecat
 
 sdk: Any = device  # it ships no types
 Device = tuple[str, tuple[Path, Path]]
-CONNACK, REFUSED, PONG = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05", b"\xd0\x00"
-PATH = "/$iothub/websocket"
-
-
-@contextlib.contextmanager
-def by_proxy(lab: Lab, host: str, files: tuple[Path, Path] | None = None) -> Iterator[ssl.SSLSocket]:
-    """TLS to a real name's port 443."""
-    context = ssl.create_default_context(cafile=str(lab.target.ca_file))
-    if files:
-        context.load_cert_chain(*files)
-    with (
-        socks.create_connection(
-            (host, 443), 5, proxy_type=socks.HTTP, proxy_addr="127.0.0.1", proxy_port=lab.running.proxy_port
-        ) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secured,
-    ):
-        yield secured
-
-
-@contextlib.contextmanager
-def opened(
-    lab: Lab,
-    files: tuple[Path, Path] | None,
-    *,
-    path: str = PATH,
-    protocol: str = "mqtt",
-    host: str = "",
-    origin: str | None = None,
-) -> Iterator[ClientConnection]:
-    """A websocket to the hub. TLS is ours, hence ws://; `host` is for a Host header of another name."""
-    hub = lab.target.hub_host
-    with (
-        by_proxy(lab, hub, files) as secured,
-        connect(
-            f"ws://{host or hub}{path}",
-            sock=secured,
-            subprotocols=[Subprotocol(protocol)],
-            origin=Origin(origin) if origin else None,
-            compression=None,
-            open_timeout=5,
-            close_timeout=2,
-        ) as websocket,
-    ):
-        yield websocket
-
-
-def login(lab: Lab, device_id: str, **changes: int) -> bytes:
-    return connect_packet(device_id, username(lab, device_id), **changes)
-
-
-def is_closed(websocket: ClientConnection) -> bool:
-    try:
-        websocket.recv(timeout=5)
-    except ConnectionClosed:
-        return True
-    return False
 
 
 def sdk_client(lab: Lab, device_id: str, files: tuple[Path, Path]) -> Any:
@@ -157,7 +101,7 @@ def test_packets_span_frames_and_share_them(lab: Lab, device_files: Device) -> N
         websocket.send(publish_packet(topic, b"zero", qos=0) + one + b"\xc0")
         assert websocket.recv(timeout=5) == b"\x40\x02\x02\x03"
         websocket.send([b"\x00", b"\xc0\x00"])  # one message of two fragments
-        assert (websocket.recv(timeout=5), websocket.recv(timeout=5)) == (PONG, PONG)
+        assert websocket.recv(timeout=5) == PONG * 2
         websocket.send(b"\xe0\x00")
         assert is_closed(websocket)
         assert websocket.close_code == 1000

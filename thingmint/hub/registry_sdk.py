@@ -2,7 +2,7 @@
 
 import datetime as dt
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingmint.errors import HubError
@@ -11,6 +11,7 @@ from thingmint.hub.evidence import http_date
 from thingmint.hub.identity import ALL_DEVICES, PAGE_SIZE, Identity, Refused, read_connection_string, utc
 from thingmint.hub.refusals import refusals
 from thingmint.hub.transport import patiently
+from thingmint.hub.twin import Returned, Twin, section_of
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -102,6 +103,33 @@ class SdkRegistry:
             if refusal.status != 404:
                 raise
 
+    def twin(self, device_id: str) -> Twin:
+        return self._ask(
+            f"reading the twin of {device_id}", lambda: _read_whole_twin(self._manager.get_twin(device_id))
+        )
+
+    def desire(self, device_id: str, values: Mapping[str, Any]) -> Twin:
+        from azure.iot.hub import models
+
+        patch = models.Twin(properties=models.TwinProperties(desired=dict(values)))
+        return self._ask(
+            f"changing the twin of {device_id}",
+            lambda: _read_whole_twin(self._manager.update_twin(device_id, patch)),
+        )
+
+    def call(self, device_id: str, method: str, payload: Any, *, seconds: int) -> Returned:
+        from azure.iot.hub.models import CloudToDeviceMethod
+
+        wanted = CloudToDeviceMethod(method_name=method, payload=payload, response_timeout_in_seconds=seconds)
+        patience = (transport.CONNECT_SECONDS, seconds + transport.READ_SECONDS)
+
+        def step() -> Returned:
+            # The manager's own invoke_device_method takes no time-out, and sends "" for None.
+            result = self._manager.protocol.devices.invoke_method(device_id, wanted, timeout=patience)
+            return Returned(int(result.status), result.payload)
+
+        return self._ask(f"calling {method} of {device_id}", step)
+
     def server_time(self) -> dt.datetime:
         answer = self._ask(
             "asking the hub for its time",
@@ -142,6 +170,15 @@ def _read_device(device: Any) -> Identity:
         connection_state=str(device.connection_state or ""),
         last_activity=utc(device.last_activity_time),
         etag=str(device.etag or ""),
+    )
+
+
+def _read_whole_twin(twin: Any) -> Twin:
+    return Twin(
+        device_id=str(twin.device_id),
+        desired=section_of(twin.properties.desired),
+        reported=section_of(twin.properties.reported),
+        connected=twin.connection_state == "Connected",
     )
 
 

@@ -26,6 +26,7 @@ from thingmint.target import ServicePrincipal, Target
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 _REQUEST_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,16 @@ class RunningLab:
     https_port: int
     mqtt_port: int
     proxy_port: int
+    page_port: int
     chaos: Chaos | None
     listen: Listen | None
     outside_port: int
     """Where devices of the network that `listen` names reach it; 0 without one."""
+
+    @property
+    def page(self) -> str:
+        """For a browser on this machine."""
+        return f"http://localhost:{self.page_port}/"
 
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
@@ -80,12 +87,13 @@ class RunningLab:
         lab = LabFolder(self.folder)
         return _request(lab, self.https_port, _secrets(lab), method, path)
 
-    def telemetry(self, device_id: str, *, after: int = 0) -> list[Heard]:
-        """What the hub heard from this device with a higher sequence than `after`, oldest first."""
+    def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
+        """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
+        first; or the newest alone."""
         from urllib.parse import urlencode
 
         lab = LabFolder(self.folder)
-        query = urlencode({"device": device_id, "after": after})
+        query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
             messages = _request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
@@ -103,6 +111,16 @@ class RunningLab:
             )
             for message in messages
         ]
+
+    def follow(self, device_id: str, tell: Callable[[str, dt.datetime, str, dict[str, str]], None]) -> None:
+        """What the hub hears from now on, of one device or (where `device_id` is empty) of all; until interrupted."""
+        after = self.telemetry(device_id, newest=True)
+        last = after[-1].sequence if after else 0
+        while True:
+            for heard in self.telemetry(device_id, after=last):
+                last = heard.sequence
+                tell(heard.device_id, heard.received_at, heard.body, heard.properties)
+            time.sleep(_LOOK_SECONDS)
 
 
 def running(session: Session) -> RunningLab | None:
@@ -291,6 +309,7 @@ def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
         record.https_port,
         record.mqtt_port,
         record.proxy_port,
+        record.page_port,
         record.role.chaos,
         record.role.listen,
         record.outside_port,

@@ -182,6 +182,7 @@ class LabRecord:
     https_port: int
     mqtt_port: int
     proxy_port: int
+    page_port: int
     started: str
     role: Role
     outside_port: int = 0

@@ -154,6 +154,7 @@ def _tell(session: Session, lab: "RunningLab") -> None:
         f"  {session.settings.hub_host} on this machine: https://localhost:{lab.https_port}, "
         f"MQTT on port {lab.mqtt_port}, CONNECT proxy on port {lab.proxy_port}"
     )
+    session.console.say(f"  watch it: {lab.page}")
     if lab.chaos:
         session.console.say(
             f"  it misbehaves on purpose, each fault a line in its log; the same again: --chaos {lab.chaos}"

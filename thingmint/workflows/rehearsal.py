@@ -83,6 +83,15 @@ def _show_chain(session: Session, inner: Session, chosen: DeviceId) -> None:
         session.console.result(f"{indent + link.common_name:<52} until {link.not_after:%Y-%m-%d}")
 
 
+def _start_lab(session: Session, inner: Session) -> None:
+    """First of all, for those who want to see the rest of it happen."""
+    from thingmint.lab import control
+
+    laboratory.up(inner)
+    if lab := None if inner.dry else control.running(inner):
+        session.console.say(f"watch it: {lab.page}")
+
+
 def _stop_lab(inner: Session) -> None:
     from thingmint.lab import control
 
@@ -126,9 +135,9 @@ def _steps(session: Session, inner: Session, chosen: DeviceId) -> tuple[Step, ..
     twin, newcomer = _second(chosen, "keygen"), _second(chosen, "dps")
     builder = _builder(session, inner)
     return (
+        (f"lab: {hub}", lambda: _start_lab(session, inner)),
         ("root CA", lambda: authorities.rootca(inner)),
         ("intermediate CA", lambda: authorities.subca(inner)),
-        (f"lab: {hub}", lambda: laboratory.up(inner)),
         ("upload, proof of possession, verified", lambda: authorities.verify(inner)),
         ("device identity, key and certificate", lambda: devices.device(inner, imei=chosen.text)),
         (

@@ -4,7 +4,9 @@ from azure.iot.hub.sastoken import SasToken
 
 from tests.lab.clients import Lab
 from tests.lab.conformance.registry import ask
-from tests.lab.conformance.rows import done
+from tests.lab.conformance.rows import done, left_out
+from tests.lab.test_sign_in import TENANT, sign_in, subscriptions
+from thingmint.lab.cloud.tls import SIGN_IN
 
 
 def by_policy(lab: Lab, policy: str, *, key: str | None = None, host: str | None = None) -> dict[str, str]:
@@ -69,3 +71,33 @@ def devices(lab: Lab) -> None:
     token = SasToken(f"{lab.target.registry_host}/devices/conf-own-key", made.authentication.symmetric_key.primary_key)
     status, _, _ = ask(lab, "GET", "/devices/conf-own-key", Authorization=str(token))
     assert status == 401
+
+
+@done("sign-in")
+def any_application(lab: Lab) -> None:
+    status, answer = sign_in(lab)
+    assert (status, answer["token_type"]) == (200, "Bearer")
+    assert subscriptions(lab, answer["access_token"]) == 200
+    status, answer = sign_in(lab, path="oauth2/token", scope="", resource="https://management.core.windows.net/")
+    assert (status, answer["resource"]) == (200, "https://management.core.windows.net/")
+
+
+@done("sign-in-without-secret")
+def without_secret(lab: Lab) -> None:
+    status, answer = sign_in(lab, client_secret="")
+    assert (status, answer["error_codes"]) == (401, [7000216])
+
+
+@left_out("sign-in-by-people")
+def interactive(lab: Lab) -> None:
+    for grant in ("urn:ietf:params:oauth:grant-type:device_code", "password", "refresh_token", "authorization_code"):
+        status, answer = sign_in(lab, grant_type=grant)
+        assert (status, answer["error_codes"]) == (400, [70003]), grant
+
+
+@done("sign-in-metadata")
+def metadata(lab: Lab) -> None:
+    status, answer = lab.ask("GET", f"https://{SIGN_IN}/{TENANT}/v2.0/.well-known/openid-configuration")
+    assert status == 200
+    assert answer["issuer"] == f"https://{SIGN_IN}/{TENANT}/v2.0"
+    assert answer["token_endpoint"].startswith(f"https://{SIGN_IN}/{TENANT}/")

@@ -11,10 +11,26 @@ from thingmint.lab.cloud.hub import Hub
 
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 3.0  # for the client's part of the goodbye
-_MOST_CONNECTIONS = 400  # below the 1024 descriptors that a process usually has, two for a proxied connection
+_MOST_CONNECTIONS = 1_500  # at each door, where the system allows as many
+_DESCRIPTORS_EACH = 3  # a connection's own, and two where it comes through the proxy
 
 # asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. A TLS record holds 16 kB at most.
 sslproto.SSLProtocol.max_size = 16_384
+
+
+def most_connections() -> int:
+    """At each door. Raises the process's limit of open files as far as it may, where the system has one."""
+    try:
+        import resource
+    except ImportError:  # Windows: sockets are no files there
+        return _MOST_CONNECTIONS
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS * _DESCRIPTORS_EACH * 2
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return min(_MOST_CONNECTIONS, max(soft, allowed) // _DESCRIPTORS_EACH)
 
 
 class Greeting(Protocol):
@@ -23,10 +39,9 @@ class Greeting(Protocol):
     @property
     def context(self) -> ssl.SSLContext: ...
 
-    @property
-    def who(self) -> str: ...
-
     def explain(self, error: Exception) -> str: ...
+
+    def refuse(self, why: str, *, door: str) -> None: ...
 
 
 class Door:
@@ -38,11 +53,13 @@ class Door:
         name: str,
         serve_one: Callable[[socket.socket], Awaitable[None]],
         held: Callable[[], int] = lambda: 0,
+        most: int | None = None,
     ) -> None:
         self._hub = hub
         self._name = name
         self._serve_one = serve_one
         self._held = held
+        self._most = most_connections() if most is None else most
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket) -> None:
@@ -55,8 +72,8 @@ class Door:
                 await asyncio.sleep(0.2)
                 continue
             self._hub.touch()
-            if len(self._tasks) + self._held() >= _MOST_CONNECTIONS:
-                self._hub.journal.write(f"{self._name}: refused a connection: {_MOST_CONNECTIONS} are open already")
+            if len(self._tasks) + self._held() >= self._most:
+                self._hub.refused("a connection", f"{self._most} are open already", door=self._name)
                 accepted.close()
                 continue
             task = asyncio.create_task(self._guarded(accepted))
@@ -77,7 +94,7 @@ class Door:
 
 
 async def shake(
-    hub: Hub, name: str, accepted: socket.socket, greeting: Greeting, protocol: asyncio.Protocol
+    name: str, accepted: socket.socket, greeting: Greeting, protocol: asyncio.Protocol
 ) -> asyncio.Transport | None:
     """TLS on an accepted socket, for `protocol`. None where it fails: the reason is in the log then."""
     loop = asyncio.get_running_loop()
@@ -91,6 +108,6 @@ async def shake(
         )
     except (OSError, TimeoutError) as error:
         accepted.close()
-        hub.journal.write(f"{name}: refused {greeting.who}: {greeting.explain(error)}")
+        greeting.refuse(greeting.explain(error), door=name)
         return None
     return transport

@@ -21,8 +21,7 @@ class Journal:
         self._lines = 0
 
     def write(self, text: str) -> None:
-        # A client chooses device ids, paths and subjects: none of them may forge a line or drive a terminal.
-        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)[:_LONGEST_LINE]
+        line = printable(text)
         stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         os.write(self._descriptor, f"{stamp} {line}\n".encode(errors="replace"))
         if self._tell:
@@ -33,3 +32,8 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def printable(text: str) -> str:
+    """A client chooses device ids, paths and subjects: none of them may forge a line or drive a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)[:_LONGEST_LINE]

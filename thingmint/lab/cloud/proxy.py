@@ -49,11 +49,11 @@ class Proxy:
             finally:
                 inner_writer.close()
         except _Refused as refused:
-            self._hub.journal.write(f"proxy: refused {refused}: it leads to the lab's own services only")
+            self._hub.refused(str(refused), "the proxy leads to the lab's own services only", door="proxy")
             with contextlib.suppress(OSError):
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            self._hub.journal.write("proxy: refused a connection that sent no whole request")
+            self._hub.refused("a connection", "it sent no whole request", door="proxy")
         except OSError:
             pass  # either side hung up
         finally:

@@ -26,11 +26,13 @@ from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.cloud.web import Web
 from thingmint.lab.listen import Listen
+from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
 
 _HOUSEKEEPING_SECONDS = 0.5
 _FAREWELL_SECONDS = 0.4
+_MOST_LOOK = 64  # connections to the page
 _DEVICES_PORT = 8883  # MQTT over TLS; what azure-iot-device connects to, whatever it is told
 
 
@@ -85,7 +87,7 @@ class _Lab:
             faults = Faults(journal, Seeded(role.chaos) if role.chaos else None)
             store = Store(folder.database)
             held.callback(store.close)
-            https, devices, mqtt, proxy = (held.enter_context(_listen()) for _ in range(4))
+            https, devices, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(5))
             port = _port(https)
             hub = Hub(folder, role, secrets, store, journal, faults, Watch(faults), port, self._touch, self._stop.set)
             account.open_account(hub, empty=role.empty)
@@ -93,26 +95,32 @@ class _Lab:
             outside = held.enter_context(_listen_outside(role.listen)) if role.listen else None
             context = tls.https_context(folder)
             web = Web(hub, make_app(hub, Signer.fresh(role, port), endpoint), context)
+            shown = Web(hub, make_page(hub, _port(page)))
             tunnel = Proxy(hub, _doors(role, port, _port(devices), _port(mqtt)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._on_signal(number)
             tasks = [
                 asyncio.create_task(web.serve(sockets=[])),
+                asyncio.create_task(shown.serve(sockets=[])),
                 asyncio.create_task(web.admit(https)),
                 asyncio.create_task(web.admit_devices(devices)),
+                asyncio.create_task(shown.admit_plain(page, most=_MOST_LOOK)),
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context, expires)),
                 *([asyncio.create_task(endpoint.serve(outside))] if outside else []),
             ]
             try:
-                while not web.started and not tasks[0].done():  # noqa: ASYNC110 - uvicorn has no event for it
+                while not (web.started and shown.started) and not any(task.done() for task in tasks[:2]):  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.005)
                 started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 reached = _port(outside) if outside else 0
-                record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), started, role, reached)
+                record = LabRecord(
+                    os.getpid(), port, _port(mqtt), _port(proxy), _port(page), started, role, outside_port=reached
+                )
                 journal.write(
-                    f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, proxy {record.proxy_port}"
+                    f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, "
+                    f"proxy {record.proxy_port}, page {record.page_port}"
                 )
                 state.write(folder.record, record)  # last: the sign that everything else stands
                 self._ready(record)
@@ -121,13 +129,14 @@ class _Lab:
                 stopping.cancel()
             finally:
                 folder.record.unlink(missing_ok=True)
-                web.should_exit = True
+                web.should_exit = shown.should_exit = True
+                hub.feed.close()
                 await endpoint.close()
-                for task in tasks[1:]:
+                for task in tasks[2:]:
                     task.cancel()
                 # uvicorn waits for each idle client to say goodbye; this long is enough for the last answer.
-                await asyncio.wait(tasks[:1], timeout=_FAREWELL_SECONDS)
-                web.force_exit = True
+                await asyncio.wait(tasks[:2], timeout=_FAREWELL_SECONDS)
+                web.force_exit = shown.force_exit = True
                 results = await asyncio.gather(*tasks, return_exceptions=True)
                 for result in results:
                     if isinstance(result, Exception):

@@ -21,13 +21,13 @@ from thingmint.lab.cloud.faults.handshakes import certificate_for
 from thingmint.lab.cloud.faults.kinds import Point
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.packets import LARGEST_PACKET
-from thingmint.lab.cloud.mqtt.trust import Handshake, broken
+from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake, broken
 
 
 class Web(uvicorn.Server):
     """uvicorn in a loop and on sockets that are not its own: signals and listeners are the lab's business."""
 
-    def __init__(self, hub: Hub, application: ASGIApp, context: ssl.SSLContext) -> None:
+    def __init__(self, hub: Hub, application: ASGIApp, context: ssl.SSLContext | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -54,24 +54,37 @@ class Web(uvicorn.Server):
 
     async def admit(self, listener: socket.socket) -> None:
         """Everybody's door: one context for all connections, as renewed by its owner."""
+        context = self._context
+        assert context  # noqa: S101 - without one there is the plain door alone
 
         async def serve_one(accepted: socket.socket) -> None:
             shown = await certificate_for(self._hub, Point.SERVICE_HANDSHAKE, accepted)
             if shown:
-                await self._shake(accepted, _Unasked(self._context), {})
+                await self._shake(accepted, _Unasked(self._hub, context), {})
 
         await self._through(Door(self._hub, "https", serve_one, self._held), listener)
 
     async def admit_devices(self, listener: socket.socket) -> None:
         """The devices' door: a certificate may be shown, and counts as it does on 8883; the application finds it."""
 
+        contexts = Contexts(certificate=ssl.CERT_OPTIONAL)
+
         async def serve_one(accepted: socket.socket) -> None:
             shown = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
             if shown:
-                handshake = Handshake(self._hub, shown, certificate=ssl.CERT_OPTIONAL)
+                handshake = Handshake(self._hub, contexts, shown)
                 await self._shake(accepted, handshake, {"handshake": handshake})
 
         await self._through(Door(self._hub, "https (devices)", serve_one, self._held), listener)
+
+    async def admit_plain(self, listener: socket.socket, *, most: int) -> None:
+        """A door without TLS, for what does not leave the machine."""
+
+        async def serve_one(accepted: socket.socket) -> None:
+            protocol = _Protocol(self.config, self.server_state, {})
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, accepted)
+
+        await self._through(Door(self._hub, "page", serve_one, self._held, most), listener)
 
     async def _through(self, door: Door, listener: socket.socket) -> None:
         try:
@@ -81,7 +94,7 @@ class Web(uvicorn.Server):
 
     async def _shake(self, accepted: socket.socket, greeting: Greeting, state: dict[str, Any]) -> None:
         protocol = _Protocol(self.config, self.server_state, state)
-        await shake(self._hub, "https", accepted, greeting, protocol)
+        await shake("https", accepted, greeting, protocol)
 
     def _held(self) -> int:
         return len(self.server_state.connections)
@@ -101,8 +114,11 @@ class _Protocol(H11Protocol):
 class _Unasked:
     """The greeting of a client that is asked for no certificate."""
 
+    hub: Hub
     context: ssl.SSLContext
-    who: str = "a client"
 
     def explain(self, error: Exception) -> str:
         return broken("it", error)
+
+    def refuse(self, why: str, *, door: str) -> None:
+        self.hub.refused("a client", why, door=door)

@@ -72,14 +72,18 @@ REGISTRY_ERRORS = {
     "DeviceDefinedMultipleTimes": 400011,
     "IotHubUnauthorizedAccess": 401002,
     "DeviceNotFound": 404001,
+    "DeviceNotOnline": 404103,
     "IotHubNotFound": 404000,  # the lab's own
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
+    "DeviceMaximumQueueDepthExceeded": 403004,
+    "MessageTooLarge": 413001,
     # https://learn.microsoft.com/dotnet/api/microsoft.azure.devices.common.exceptions.errorcode
     "ThrottlingException": 429001,
     "ThrottlingBacklogTimeout": 429003,
     "ServerError": 500001,
     "ServiceUnavailable": 503001,
+    "GatewayTimeout": 504101,
 }
 
 
@@ -117,6 +121,5 @@ def log_refusal(hub: Hub, request: HTTPConnection, refusal: Refusal) -> None:
     client = f"{request.client.host}:{request.client.port}" if request.client else "?"
     agent = request.headers.get("user-agent", "no user agent")[:60]
     method = request.scope.get("method", "websocket")
-    hub.journal.write(
-        f"refused {client} ({agent}): {method} {request.scope['path'][:200]} → {refusal.status}: {refusal.reason}"
-    )
+    asked = f"{method} {request.scope['path'][:200]} → {refusal.status}"
+    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https")

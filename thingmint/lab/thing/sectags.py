@@ -56,15 +56,22 @@ class SecTags:
     def open(cls, folder: Path, device: DeviceId) -> "SecTags":
         """This device's modem, made with a random identity the first time. Raises ToolError where it is damaged."""
         files.make_private_directory(folder)
+        if known := cls.known(folder, device):
+            return known
+        made = cls(folder / f"{device}.json", imei_of(device), str(uuid.uuid4()), attest.new_key(), [])
+        made._save()
+        return made
+
+    @classmethod
+    def known(cls, folder: Path, device: DeviceId) -> "SecTags | None":
+        """The same, for those who only look: None where there is none."""
         path = folder / f"{device}.json"
         try:
             values = json.loads(path.read_bytes())
             entries = [Entry(one["tag"], one["kind"], one["content"].encode("latin-1")) for one in values["entries"]]
             return cls(path, str(values["imei"]), str(values["uuid"]), str(values["identity_key"]), entries)
         except FileNotFoundError:
-            made = cls(path, imei_of(device), str(uuid.uuid4()), attest.new_key(), [])
-            made._save()
-            return made
+            return None
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ToolError(
                 f"{path} is damaged: it is no simulated modem's memory.",

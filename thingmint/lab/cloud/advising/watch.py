@@ -137,10 +137,6 @@ class Greeting:
         self._sighting = sighting
         self.context = handshake.context
 
-    @property
-    def who(self) -> str:
-        return self._handshake.who
-
     def explain(self, error: Exception) -> str:
         told = self._handshake.explain(error)
         self._sighting.device = self._handshake.name
@@ -150,6 +146,9 @@ class Greeting:
         self._sighting.note(What.BROKEN_OFF, alert if "alert" in alert else told)
         self._sighting.left()
         return told
+
+    def refuse(self, why: str, *, door: str) -> None:
+        self._handshake.refuse(why, door=door)
 
 
 class Watched:
@@ -178,7 +177,7 @@ class Watched:
         await self._stream.send(data)
         kind = data[0] >> 4
         if kind == 2:
-            self._sighting.inside = data == packets.connack(packets.ACCEPTED)
+            self._sighting.inside = data[3] == packets.ACCEPTED
             self._sighting.note(What.CONNACK, number=data[3])
         elif kind == 4:
             digest = self._published.pop(int.from_bytes(data[2:4], "big"), "")

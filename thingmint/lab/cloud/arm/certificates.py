@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from thingmint.lab.cloud import chain
-from thingmint.lab.cloud.arm import hubs, provisioning
+from thingmint.lab.cloud.arm import hubs, provisioning, standing
 from thingmint.lab.cloud.arm.gate import Do, Names, Operation
 from thingmint.lab.cloud.chain import CertificateProblem
 from thingmint.lab.cloud.hub import Hub
@@ -31,27 +31,21 @@ class Dialect:
     """What differs between the two services. Both take If-Match quoted or not, and ignore further query parameters."""
 
     service: str  # for people
-    path: str
+    of: standing.Kind
     type: str
-    require: Callable[[Hub, Names], object]
-    resource_id: Callable[[Hub], str]
     kept: Callable[[Hub], Certificates]
 
 
 HUB = Dialect(
     service="hub",
-    path=hubs.PATH,
+    of=hubs.KIND,
     type="Microsoft.Devices/IotHubs/Certificates",
-    require=hubs.require_hub,
-    resource_id=hubs.resource_id,
     kept=lambda hub: hub.store.hub_certificates,
 )
 PROVISIONING = Dialect(
     service="provisioning service",
-    path=provisioning.PATH,
+    of=provisioning.KIND,
     type="Microsoft.Devices/ProvisioningServices/Certificates",
-    require=provisioning.require_service,
-    resource_id=provisioning.resource_id,
     kept=lambda hub: hub.store.provisioning_certificates,
 )
 
@@ -65,14 +59,14 @@ def _operations(hub: Hub, dialect: Dialect) -> list[Operation]:
 
     def of_service(do: Do) -> Do:
         async def checked(request: Request, names: Names) -> Response:
-            dialect.require(hub, names)
+            dialect.of.require(hub, names)
             return await do(request, names)
 
         return checked
 
-    one = dialect.path + "/certificates/{certificate}"
+    one = dialect.of.path + "/certificates/{certificate}"
     table = (
-        ("GET", f"{dialect.path}/certificates", kept.list),
+        ("GET", f"{dialect.of.path}/certificates", kept.list),
         ("GET", one, kept.show),
         ("PUT", one, kept.put),
         ("DELETE", one, kept.delete),
@@ -89,7 +83,7 @@ class _Certificates:
         self._hub = hub
         self._dialect = dialect
         self._kept = dialect.kept(hub)
-        self._id = dialect.resource_id(hub)
+        self._id = dialect.of.resource_id(hub)
 
     async def list(self, _request: Request, _names: Names) -> Response:
         return JSONResponse({"value": [self._certificate_json(one) for one in self._kept.all()]})

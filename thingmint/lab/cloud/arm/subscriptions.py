@@ -85,8 +85,8 @@ def _resources(hub: Hub) -> list[Json]:
     kept, role = hub.store.resources, hub.role
     the_hub, service = kept.get("hub", role.hub), kept.get("service", role.provisioning_service)
     return [
-        *([hubs.hub_json(hub, the_hub)] if the_hub else []),
-        *([provisioning.service_json(hub, service)] if service else []),
+        *([hubs.KIND.json(hub, the_hub)] if the_hub else []),
+        *([provisioning.KIND.json(hub, service)] if service else []),
     ]
 
 

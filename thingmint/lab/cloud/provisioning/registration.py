@@ -41,7 +41,11 @@ def register(hub: Hub, registration_id: str, shown: Sequence[bytes]) -> str:
     with hub.store.transaction():
         outcome, told = _outcome(hub, enrollment, blank, shown[0])
         hub.store.registrations.put(outcome)
-    hub.journal.write(f"provisioning service: registration {registration_id!r} by the {enrollment}: {told}")
+    who, door = f"registration {registration_id!r} by the {enrollment}", "provisioning service"
+    if outcome.status == "assigned":
+        hub.journal.write(f"{door}: {who}: {told}")
+    else:
+        hub.refused(who, told, door=door)
     hub.changed()
     return outcome.operation_id
 

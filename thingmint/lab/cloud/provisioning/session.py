@@ -58,12 +58,12 @@ class Registering(Connection):
 
     def _subscribe(self, topic: str, qos: int) -> int:
         if topic != f"{_ANSWERS}#":
-            self._say(f"refused the subscription to {topic[:200]!r}: there is {_ANSWERS}# alone")
+            self._refused(f"the subscription to {topic[:200]!r}: there is {_ANSWERS}# alone")
             return packets.SUBSCRIPTION_FAILED
         self._quality = min(qos, 1)
         return self._quality
 
-    async def _publish(self, packet: Publish) -> None:
+    def _publish(self, packet: Publish) -> None:
         if packet.qos == 2:
             raise Over("it published with QoS 2, which the service does not know")
         asked = _ASKED.fullmatch(packet.topic)
@@ -72,7 +72,7 @@ class Registering(Connection):
         if self._quality is None:
             raise Over(f"it asks, and has not subscribed to {_ANSWERS}#")
         if packet.qos == 1:
-            await self._send(packets.puback(packet.packet_id))
+            self._outgoing += packets.puback(packet.packet_id)
         rid = asked["rid"]
         try:
             fault = self._hub.faults.draw(Point.REGISTRATION, self.device_id)
@@ -83,13 +83,13 @@ class Registering(Connection):
             if asked["register"]:
                 operation = self._register(packet.payload)
                 told = {"operationId": operation, "status": "assigning"}
-                await self._answer(f"202/?$rid={rid}&retry-after={RETRY_AFTER}", told)
+                self._answer(f"202/?$rid={rid}&retry-after={RETRY_AFTER}", told)
             else:
                 told = operation_json(self._hub, self.device_id, asked["operation"] or "")
-                await self._answer(f"200/?$rid={rid}", told)
+                self._answer(f"200/?$rid={rid}", told)
         except Refusal as refused:
-            self._say(f"refused ({refused.body['errorCode']}): {refused.reason}")
-            await self._answer(f"{refused.status}/?$rid={rid}", refused.body)
+            self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
+            self._answer(f"{refused.status}/?$rid={rid}", refused.body)
 
     def _register(self, payload: bytes) -> str:
         try:
@@ -103,10 +103,13 @@ class Registering(Connection):
             raise refusal(BAD_FORMAT, "registrationId of the body is not the connection's.")
         return register(self._hub, self.device_id, self._handshake.shown)
 
-    async def _answer(self, topic: str, body: Mapping[str, Any]) -> None:
+    def _answer(self, topic: str, body: Mapping[str, Any]) -> None:
         self._answered = self._answered % 65_535 + 1  # 2.3.1: never 0
         packet_id = self._answered if self._quality else 0
-        await self._send(packets.publish(_ANSWERS + topic, json.dumps(body).encode(), packet_id))
+        self._outgoing += packets.publish(_ANSWERS + topic, json.dumps(body).encode(), packet_id)
+
+    def _refused(self, why: str) -> None:
+        self._hub.refused(self._name(), why, door="provisioning service")
 
     def _say(self, text: str) -> None:
         self._hub.journal.write(f"provisioning service: {self._name()} {text}")

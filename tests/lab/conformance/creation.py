@@ -1,0 +1,118 @@
+"""Resource groups, hub and provisioning service: made, linked, changed, looked up."""
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from tests.lab.account import HUB, PLACE, Account, refused
+from tests.lab.clients import Lab
+from tests.lab.conformance.rows import done, left_out, not_done
+from tests.lab.test_subscriptions import look_up
+
+
+def filled(account: Account) -> None:
+    account.make_group()
+    account.make_hub()
+
+
+@done("groups")
+def groups(account: Account) -> None:
+    made = account.resources.resource_groups
+    account.make_group()
+    account.make_group()
+    with pytest.raises(HttpResponseError) as error:
+        made.create_or_update(account.group, {"location": "australiaeast"})
+    assert refused(error) == (409, "InvalidResourceGroupLocation")
+    assert (made.check_existence(account.group), made.check_existence("elsewhere")) == (True, False)
+
+
+@done("long-operations")
+def long_operations(account: Account) -> None:
+    account.make_group()
+    poller = account.hubs.begin_create_or_update(account.group, account.hub, HUB)
+    assert account.hubs.get(account.group, account.hub).properties.provisioning_state == "Activating"
+    assert poller.result().properties.provisioning_state == "Succeeded"
+
+
+@done("hub-etags")
+def hub_etags(account: Account) -> None:
+    filled(account)
+    with pytest.raises(HttpResponseError) as error:
+        account.make_hub()
+    assert refused(error) == (412, "412001")
+
+
+@done("one-free-hub")
+def one_free_hub(account: Account) -> None:
+    filled(account)
+    with pytest.raises(HttpResponseError) as error:
+        account.hubs.begin_create_or_update(account.group, "a-second-one", HUB)
+    assert refused(error) == (400, "400019")
+
+
+@done("hub-sku")
+def sku(account: Account) -> None:
+    account.make_group()
+    with pytest.raises(HttpResponseError) as error:
+        account.make_hub(sku={"name": "X9", "capacity": 1})
+    assert refused(error) == (400, "400004")
+
+
+@done("names-are-global")
+def names(account: Account) -> None:
+    filled(account)
+    check = account.hubs.check_name_availability
+    assert (check({"name": account.hub}).reason, check({"name": "-"}).reason) == ("AlreadyExists", "Invalid")
+    account.resources.resource_groups.create_or_update("another", {"location": PLACE})
+    with pytest.raises(HttpResponseError) as error:
+        account.hubs.begin_create_or_update("another", account.hub, HUB)
+    assert refused(error) == (400, "400307")
+
+
+@done("links")
+def links(account: Account) -> None:
+    filled(account)
+    (link,) = account.make_service(account.link()).properties.iot_hubs
+    assert str(link.connection_string).endswith("SharedAccessKey=****")
+    with pytest.raises(HttpResponseError) as error:
+        account.make_service(account.link(), account.link())
+    assert refused(error) == (400, "400303")
+
+
+@done("location-stays")
+def location(account: Account) -> None:
+    filled(account)
+    with pytest.raises(HttpResponseError) as error:
+        account.make_hub(location="australiaeast")
+    assert refused(error) == (409, "InvalidResourceLocation")
+
+
+@done("no-hub")
+def no_hub(account: Account) -> None:
+    with pytest.raises(HttpResponseError) as error:
+        account.hubs.get(account.group, account.hub)
+    assert error.value.status_code == 404
+    with pytest.raises(Exception, match="Not Found"):
+        account.lab.registry.get_devices(1)
+
+
+@left_out("other-names")
+def other_names(account: Account) -> None:
+    account.make_group()
+    with pytest.raises(HttpResponseError) as error:
+        account.hubs.begin_create_or_update(account.group, "somebody-elses", HUB)
+    assert refused(error) == (400, "NotPlayedByTheLab")
+
+
+@done("look-ups")
+def look_ups(lab: Lab) -> None:
+    t = lab.target
+    assert [one["tenantId"] for one in look_up(lab, "/tenants")[1]["value"]] == [t.tenant_id]
+    assert [one["subscriptionId"] for one in look_up(lab, "/subscriptions")[1]["value"]] == [t.subscription_id]
+    where = f"/subscriptions/{t.subscription_id}/resources?$filter=name eq '{t.hub}'"
+    assert [one["name"] for one in look_up(lab, where)[1]["value"]] == [t.hub]
+
+
+@left_out("locations")
+def locations(lab: Lab) -> None:
+    status, body = look_up(lab, f"/subscriptions/{lab.target.subscription_id}/locations")
+    assert not_done((status, {}, body))
