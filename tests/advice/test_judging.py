@@ -175,3 +175,25 @@ def test_a_clean_session_is_a_warning() -> None:
 def test_a_sight_survives_its_way_as_json(stage: Stage) -> None:
     seen = Seen(1.5, What.STAGE, 3, "dev", stage, 2, flag=True)
     assert Seen.of(seen.as_json()) == seen
+
+
+def test_a_desired_property_has_to_be_reported_back() -> None:
+    wanted = Seen(0.1, What.DESIRED, device="dev", number=21)
+    assert messages.obeys(course(wanted, Seen(0.2, What.REPORTED, 1, words='{"telemetryInterval": 20}'))) is None
+    assert messages.obeys(course(wanted, Seen(0.2, What.REPORTED, 1, words="no JSON"))) is None
+    verdict = sure(messages.obeys(course(wanted, Seen(0.2, What.REPORTED, 1, words='{"telemetryInterval": 21}'))))
+    assert verdict.result is Result.PASS
+    assert sure(messages.obeys(course(wanted, over=True))).result is Result.WARNING
+
+
+@pytest.mark.parametrize(
+    ("seen", "result"),
+    [
+        ([Seen(0.2, What.ANSWERED, number=200)], Result.PASS),
+        ([Seen(0.2, What.ANSWERED, number=404)], Result.PASS),
+        ([Seen(0.2, What.ANSWERED)], Result.WARNING),
+        ([], Result.FAIL),
+    ],
+)
+def test_a_call_has_to_be_answered(seen: list[Seen], result: Result) -> None:
+    assert sure(messages.answers(course(*seen, over=True))).result is result

@@ -24,7 +24,7 @@ def test_a_device_that_hammers_is_told_so_with_exit_code_4(made: CommandLine) ->
     assert "It hammers" in rows["back-off"]
     assert rows["unknown-ca"].startswith("pass")
     assert "Cure: the application waits" in done.stdout
-    assert "failed 2 of 11 cases: back-off, busy-hub" in done.stderr
+    assert "failed 2 of 13 cases: back-off, busy-hub" in done.stderr
     made.ok("connect", "--imei", IMEI)
 
 

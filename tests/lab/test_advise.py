@@ -14,7 +14,7 @@ from thingmint.errors import InputError
 from thingmint.lab import trials
 from thingmint.lab.advice.cases import CASES
 from thingmint.lab.advice.scorecard import Score
-from thingmint.lab.advice.seen import Stage
+from thingmint.lab.advice.seen import Stage, What
 from thingmint.lab.advice.verdict import Result
 from thingmint.lab.thing import manners, operation
 from thingmint.workflows import advising
@@ -78,6 +78,8 @@ PLANTED = {
     "qos-0": ("lost-puback", Result.WARNING, "sends its messages at QoS 0"),
     "deaf": ("keep-alive", Result.FAIL, "did not notice"),
     "patient": ("no-connack", Result.FAIL, "went on waiting for a CONNACK"),
+    "disobey": ("twin", Result.WARNING, "did not report the desired telemetryInterval back"),
+    "no-answer": ("method", Result.FAIL, "did not answer the call"),
     "clean-session": ("session", Result.WARNING, "asks for a clean session"),
 }
 
@@ -113,6 +115,22 @@ def test_the_lab_is_itself_again_afterwards(bench: Bench, tmp_path: Path) -> Non
     certificate, key = paper.save(tmp_path, "dev-1", bench.subca)
     send_telemetry(bench.target, "dev-1", certificate_chain=certificate, key=key, body='{"after": 1}')
     assert '{"after": 1}' in [one.body for one in bench.lab.telemetry("dev-1")]
+
+
+def test_a_twin_is_as_before_also_where_the_trial_was_cut_off(bench: Bench) -> None:
+    with (
+        trials.begun(bench.lab, "dev-1") as trial,
+        operation.operating(bench.target, "dev-1", tags(bench), (10, 11), manners.parse([])),
+    ):
+        wait_until(lambda: trial.look().connected)
+        trial.play(Stage.DESIRED)
+        wait_until(lambda: any(one.what is What.REPORTED for one in trial.look().seen))
+        assert desired(bench) == 21
+    assert desired(bench) is None
+
+
+def desired(bench: Bench) -> object:
+    return bench.devices.twin("dev-1").desired.values.get("telemetryInterval")
 
 
 def test_a_second_trial_is_refused_and_the_first_goes_on(bench: Bench) -> None:

@@ -90,5 +90,13 @@ CASES = (
         Stage.SILENT,
         messages.notices_silence,
     ),
+    Case(
+        "twin",
+        "changes the desired telemetryInterval in its twin",
+        "takes it over, and reports it back",
+        Stage.DESIRED,
+        messages.obeys,
+    ),
+    Case("method", "calls its direct method led", "answers", Stage.CALLED, messages.answers),
     Case("session", "keeps its session", "takes it up again", Stage.NORMAL, messages.takes_up_session),
 )

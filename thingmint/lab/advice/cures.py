@@ -53,3 +53,13 @@ KEEP_ALIVE = (
 )
 # https://docs.zephyrproject.org/2.7.0/reference/kconfig/CONFIG_MQTT_CLEAN_SESSION.html
 SESSION = "CONFIG_MQTT_CLEAN_SESSION=n"
+# main.c, on_evt_twin_desired and twin_report_work_fn.
+DESIRED = (
+    "handle AZURE_IOT_HUB_EVT_TWIN_DESIRED_RECEIVED, and report with AZURE_IOT_HUB_TOPIC_TWIN_REPORTED: "
+    "Nordic's sample shows both"
+)
+# main.c, direct_method_handler: a method that it does not know is logged, and nothing is sent.
+METHOD = (
+    "answer each AZURE_IOT_HUB_EVT_DIRECT_METHOD by azure_iot_hub_method_respond(), unknown methods, too: "
+    "Nordic's sample answers `led` alone"
+)

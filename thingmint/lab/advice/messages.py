@@ -1,5 +1,7 @@
 """Cases of an open connection: messages, keep-alive and session."""
 
+import json
+
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import What
@@ -63,3 +65,33 @@ def takes_up_session(course: Course) -> Verdict | None:
             "It asks for a clean session: what was sent to it while it was away may be lost to it.", cures.SESSION
         )
     return passed("It takes its session up again (clean session: no).")
+
+
+def obeys(course: Course) -> Verdict | None:
+    """Its twin's telemetryInterval was changed; a device that takes it over reports it back."""
+    wanted = next((one.number for one in course.all(What.DESIRED)), None)
+    if wanted is not None and any(_interval(one.words) == wanted for one in course.all(What.REPORTED)):
+        return passed(f"It took over the desired telemetryInterval of {wanted} s, and reported it back.")
+    if not course.over:
+        return None
+    return warned(
+        "It did not report the desired telemetryInterval back: it does not use it, or lost it.", cures.DESIRED
+    )
+
+
+def answers(course: Course) -> Verdict | None:
+    """Its method `led` was called."""
+    answered = next(iter(course.all(What.ANSWERED)), None)
+    if answered is None:
+        return failed("It did not answer the call of its method led.", cures.METHOD) if course.over else None
+    if not answered.number:
+        return warned("It takes no calls: it has not subscribed to $iothub/methods/POST/#.", cures.METHOD)
+    return passed(f"It answered the call of its method led with status {answered.number}.")
+
+
+def _interval(report: str) -> object:
+    try:
+        values = json.loads(report)
+    except ValueError:
+        return None
+    return values.get("telemetryInterval") if isinstance(values, dict) else None

@@ -20,9 +20,11 @@ class Stage(StrEnum):
     OTHER_ROOT = "other-root"  # a server certificate of the second trusted root
     FORGETFUL = "forgetful"  # one message is stored, and the connection broken instead of its PUBACK
     SILENT = "silent"  # nothing is answered on the connection that is open
+    DESIRED = "desired"  # its twin's telemetryInterval is changed
+    CALLED = "called"  # its method led is called
 
 
-KEEP_THE_CONNECTION = frozenset({Stage.NORMAL, Stage.FORGETFUL, Stage.SILENT})
+KEEP_THE_CONNECTION = frozenset({Stage.NORMAL, Stage.FORGETFUL, Stage.SILENT, Stage.DESIRED, Stage.CALLED})
 """Stages that begin with the connection that is there; the others end it."""
 
 
@@ -34,9 +36,12 @@ class What(StrEnum):
     GREETED = "greeted"  # the handshake is done: `words`, `number` certificates
     CONNECT = "connect"  # `number` is its keep-alive, `flag` whether it wants a clean session
     CONNACK = "connack"  # `number` is the code
-    PUBLISH = "publish"  # `number` is the QoS, `words` a digest of topic and payload
+    PUBLISH = "publish"  # telemetry: `number` is the QoS, `words` a digest of topic and payload
     PUBACK = "puback"  # of the message with the digest `words`
     PING = "ping"
+    DESIRED = "desired"  # the service wants the interval `number`
+    REPORTED = "reported"  # the device reports `words`
+    ANSWERED = "answered"  # a call of its method, with the status `number`; 0: it takes no calls
     CLOSED = "closed"  # `flag`: by the device, and not by the lab
 
 

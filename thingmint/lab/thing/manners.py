@@ -44,6 +44,8 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "qos-0": ("it sends its messages at QoS 0", {"qos": 0}),
     "deaf": ("it does not notice that its pings are not answered", {"hears_silence": False}),
     "patient": ("it waits for a CONNACK for ever", {"awaits_connack": "for-ever"}),
+    "disobey": ("it ignores its twin's desired properties", {"obeys": False}),
+    "no-answer": ("it does not answer direct methods", {"answers": False}),
     "clean-session": ("it asks for a new session at each connection", {"clean_session": True}),
 }
 

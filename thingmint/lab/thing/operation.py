@@ -175,8 +175,12 @@ class _Device(threading.Thread):
 
     def _obey(self, opened: Line, payload: bytes) -> None:
         """Nordic's sample knows one property, and reports it back."""
-        seconds = json.loads(payload).get("telemetryInterval")
-        if isinstance(seconds, int) and seconds > 0:
+        wanted = json.loads(payload)
+        if "telemetryInterval" not in wanted:
+            return
+        seconds = wanted["telemetryInterval"]  # None where it was removed
+        self._interval = seconds or self._manners.event_seconds
+        if seconds:
             reported = json.dumps({"telemetryInterval": seconds}).encode()
             opened.send(
                 packets.publish(f"$iothub/twin/PATCH/properties/reported/?$rid={next(self._numbers)}", reported)

@@ -8,9 +8,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from thingmint.lab.advice.seen import Stage
+from thingmint.lab.cloud.advising import asking
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.wire import Refusal
 from thingmint.target import PROVISIONING_DEVICES
+
+_ASKS = {Stage.DESIRED: asking.desire, Stage.CALLED: asking.call}
 
 
 def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
@@ -31,6 +34,8 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
         except ValueError:
             raise Refusal(400, {"error": "no such stage"}, "no such stage of a trial") from None
         hub.watch.play(stage)
+        if hub.watch.trial and stage in _ASKS:
+            _ASKS[stage](hub, hub.watch.trial)
         return JSONResponse({"stage": stage})
 
     async def look(request: Request) -> Response:

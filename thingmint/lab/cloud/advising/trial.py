@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.cloud.faults.kinds import Fault, Kind, Point
@@ -38,10 +38,17 @@ class Trial:
         self._not_the_hub = not_the_hub
         self._began = time.monotonic()
         self._spent = False
+        self.undo: list[Callable[[], object]] = []
+        """What takes back what the stage changed."""
 
     def play(self, stage: Stage) -> None:
+        self.end_stage()
         self.stage, self._spent = stage, False
         self.note(What.STAGE, words=stage.value)
+
+    def end_stage(self) -> None:
+        while self.undo:
+            self.undo.pop()()
 
     def draw(self, point: Point, who: str) -> Fault | None:
         """As chaos's source does it; `who` is the name that the client asks for, or that its certificate has."""

@@ -20,6 +20,10 @@ LEASE_SECONDS = 15.0
 """A trial that nobody asks about for so long is over: whoever began it was killed."""
 
 
+_REPORTED = "$iothub/twin/PATCH/properties/reported/"
+_LONGEST_REPORT = 4096
+
+
 class Watch:
     """At most one trial at a time. While it runs, it takes the place of chaos."""
 
@@ -50,6 +54,7 @@ class Watch:
         """The lab is itself again; the device's connections are ended, since their streams may have been left silent."""
         if self.trial is None:
             return
+        self.trial.end_stage()
         for one in self._of_device():
             one.end()
         self._faults.source, self.trial, self._before = self._before, None, None
@@ -199,7 +204,9 @@ class Watched:
         match packet:
             case Connect():
                 note(What.CONNECT, number=packet.keep_alive, flag=packet.clean_session)
-            case Publish():
+            case Publish() if packet.topic.startswith(_REPORTED):
+                note(What.REPORTED, packet.payload[:_LONGEST_REPORT].decode(errors="replace"))
+            case Publish() if "/messages/events" in packet.topic:
                 digest = hashlib.sha256(packet.topic.encode() + b"\0" + packet.payload).hexdigest()[:16]
                 if packet.qos:
                     self._published[packet.packet_id] = digest
