@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import importlib.util
+import inspect
 import select
 import sys
 from collections.abc import Callable
@@ -72,13 +73,39 @@ def _reader_left() -> bool:
     return False
 
 
+_OPTIONS: dict[str, dict[str, bool]] = {}  # task → its options that take a value → whether they may be repeated
+
+
+def _refuse_repetition(words: list[str]) -> None:
+    """Of an option that is given twice, Invoke keeps the first value, and runs the second as a task."""
+    options: dict[str, bool] = {}
+    seen: set[str] = set()
+    rest = iter(words)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if word in _OPTIONS:
+            options, seen = _OPTIONS[word], set()
+        elif name in options:
+            if name in seen and not options[name]:
+                raise Exit(f"error: {name} was given more than once; nothing was done.", 2)
+            seen.add(name)
+            if not equals:
+                next(rest, None)
+
+
 def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Callable[..., None]], Any]:
     """A task that is handed a Session; every error a user can cause leaves it as text and an exit code.
 
     The options `iterable` may be given several times.
     """
 
+    def flag(name: str) -> str:
+        return name.strip("_").replace("_", "-")
+
     def decorate(function: Callable[..., None]) -> Any:
+        valued = [one.name for one in inspect.signature(function).parameters.values() if one.default is None]
+        _OPTIONS[flag(function.__name__)] = {f"--{flag(name)}": name in iterable for name in valued}
+
         @functools.wraps(function)
         def bounded(context: Context, *arguments: Any, **options: Any) -> None:
             from thingmint.errors import INTERRUPTED, ThingmintError, explain_os_error
@@ -707,3 +734,7 @@ def rehearse(session: "Session", imei: str | None = None) -> None:
     from thingmint.workflows import rehearsal
 
     rehearsal.rehearse(session, imei=imei)
+
+
+if "--complete" not in sys.argv:  # a shell asks, of a line that is not whole yet
+    _refuse_repetition(sys.argv[1:])

@@ -113,3 +113,13 @@ def test_an_invoke_from_elsewhere_gets_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     (sentence,) = done.stderr.strip().splitlines()
     assert "make setup" in sentence
+
+
+def test_an_option_that_is_given_twice_is_refused_before_anything_runs(bare: CommandLine) -> None:
+    """Invoke would keep the first, and run the second as a task."""
+    for line in (("rootca", "--cn", "A", "--cn", "subca"), ("rootca", "connect", "--imei=B1", "--imei", "devices")):
+        done = bare(*line)
+        assert done.returncode == 2
+        assert "was given more than once; nothing was done" in done.stderr
+    assert not bare.workspace.exists()
+    assert bare("--dry", "rootca", "--cn", "rootca", "subca", "--cn", "rootca").returncode == 0

@@ -41,7 +41,7 @@ class Devices:
 
     def recent(self, limit: int) -> list[Device]:
         """Those active last, then those that never were, the newest first."""
-        found = self._db.rows("SELECT * FROM device ORDER BY last_activity DESC, rowid DESC LIMIT ?", [limit])
+        found = self._db.rows(f"{_SELECT} ORDER BY last_activity DESC, device.rowid DESC LIMIT ?", [limit])
         return [_read(row) for row in found]
 
     def count(self) -> tuple[int, int]:
