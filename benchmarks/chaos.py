@@ -71,7 +71,7 @@ def main() -> None:
         print(f"{number:5} {text}")
     if failed:
         raise SystemExit(f"went astray: seeds {failed}; --first {failed[0]} --seeds 1 shows the first again")
-    folder.rmdir()
+    shutil.rmtree(folder)
     print(f"all {len(seeds)} seeds came to the right end: rate {arguments.rate}, {time.monotonic() - began:.0f} s")
 
 

@@ -68,7 +68,9 @@ class Chain:
             if done.returncode == 0:
                 self.seconds[name] += round(time.monotonic() - began)
                 return
-            first = next((line for line in done.stderr.splitlines() if line.startswith("error: ")), "")
+            said = done.stderr.splitlines()
+            at = next((number for number, line in enumerate(said) if line.startswith("error: ")), len(said))
+            first = " | ".join(line.strip() for line in said[at : at + 2])
             if done.returncode not in _CODES or not first:
                 raise Astray(f"{name} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
             self.errors[re.sub(r"localhost:\d+", "localhost", f"{done.returncode} {name}: {first[7:]}")] += 1

@@ -76,6 +76,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path))
         self.close_connection = True
         status, body = self.hand_on(plan.hub, sent) if plan.hub else (plan.status, plan.body)
+        plan.times -= 1
+        if plan.times == 0 and plan.then:
+            self.server.plan = plan.then
         if plan.manner == "hang":
             self.server.over.wait(10)
             return
@@ -94,9 +97,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if plan.manner == "cut" else body)
-        plan.times -= 1
-        if plan.times == 0 and plan.then:
-            self.server.plan = plan.then
 
     def hand_on(self, hub: Target, sent: bytes) -> tuple[int, bytes]:
         context = ssl.create_default_context(cafile=hub.ca_file)

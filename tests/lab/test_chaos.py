@@ -1,12 +1,13 @@
 """Faults on purpose: what a seed decides, and what each fault looks like to a client."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
 from thingmint.errors import InputError
 from thingmint.lab.chaos import Chaos, parse
-from thingmint.lab.cloud.faults.kinds import AT, Fault, Point
+from thingmint.lab.cloud.faults.kinds import AT, Fault, Kind, Point
 from thingmint.lab.cloud.faults.seeded import Seeded
 
 
@@ -67,3 +68,9 @@ def test_what_says_no_chaos_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--chaos") as caught:
         parse(text)
     assert caught.value.things_to_try == ("--chaos seed=7,rate=0.2",)
+
+
+def test_the_reference_names_every_fault() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/reference/faults.md").read_text(encoding="utf-8")
+    for kind in Kind:
+        assert f"`{kind.name.lower().replace('_', '-')}`" in text

@@ -72,6 +72,7 @@ def options(target: Target, timeout: float, *, websockets: bool) -> dict[str, An
 
 def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
+    before = set(threading.enumerate())
     try:
         speaker = opened()
     except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
@@ -93,6 +94,10 @@ def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
         ending.start()
         ending.join(_SHUTDOWN_SECONDS)
         speaking.join(_SHUTDOWN_SECONDS)
+        # Its timers would wait for their time, and then fail aloud for want of threads.
+        for left in set(threading.enumerate()) - before:
+            if isinstance(left, threading.Timer):
+                left.cancel()
     return wrong
 
 

@@ -303,17 +303,9 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(
-        lab.path,
-        record.pid,
-        record.https_port,
-        record.mqtt_port,
-        record.proxy_port,
-        record.page_port,
-        record.role.chaos,
-        record.role.listen,
-        record.outside_port,
-    )
+    ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    role = record.role
+    return RunningLab(lab.path, record.pid, *ports, role.chaos, role.listen, record.outside_port)
 
 
 def _reap(pid: int) -> bool:

@@ -58,8 +58,7 @@ class Web(uvicorn.Server):
         assert context  # noqa: S101 - without one there is the plain door alone
 
         async def serve_one(accepted: socket.socket) -> None:
-            shown = await certificate_for(self._hub, Point.SERVICE_HANDSHAKE, accepted)
-            if shown:
+            if await certificate_for(self._hub, Point.SERVICE_HANDSHAKE, accepted):
                 await self._shake(accepted, _Unasked(self._hub, context), {})
 
         await self._through(Door(self._hub, "https", serve_one, self._held), listener)
@@ -67,12 +66,11 @@ class Web(uvicorn.Server):
     async def admit_devices(self, listener: socket.socket) -> None:
         """The devices' door: a certificate may be shown, and counts as it does on 8883; the application finds it."""
 
-        contexts = Contexts(certificate=ssl.CERT_OPTIONAL)
+        contexts = Contexts(self._hub, certificate=ssl.CERT_OPTIONAL)
 
         async def serve_one(accepted: socket.socket) -> None:
-            shown = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
-            if shown:
-                handshake = Handshake(self._hub, contexts, shown)
+            if server := await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted):
+                handshake = Handshake(self._hub, contexts, server)
                 await self._shake(accepted, handshake, {"handshake": handshake})
 
         await self._through(Door(self._hub, "https (devices)", serve_one, self._held), listener)

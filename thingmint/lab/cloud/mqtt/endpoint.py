@@ -21,7 +21,7 @@ from thingmint.lab.cloud.wire import now
 class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._contexts = Contexts()
+        self._contexts = Contexts(hub)
         self._door = Door(hub, "mqtt", self._serve_one)
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
@@ -48,10 +48,10 @@ class MqttEndpoint:
             await self._serve_seen(accepted, sighting)
 
     async def _serve_seen(self, accepted: socket.socket, sighting: Sighting) -> None:
-        shown = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
-        if shown is None:
+        server = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
+        if server is None:
             return
-        handshake = Handshake(self._hub, self._contexts, shown)
+        handshake = Handshake(self._hub, self._contexts, server)
         stream = TlsStream()
         transport = await shake("mqtt", accepted, Greeting(handshake, sighting), stream.protocol)
         if transport is None:

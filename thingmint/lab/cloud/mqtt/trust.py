@@ -27,15 +27,15 @@ _UNKNOWN_ISSUER = {2, 18, 19, 20, 21, 7}
 class Contexts:
     """TLS contexts, shared by the connections that are judged by the same CAs: one weighs as much as a whole connection."""
 
-    def __init__(self, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
-        """`certificate` says whether the device shows one."""
+    def __init__(self, hub: Hub, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
+        self._hub = hub
         self._certificate = certificate
         self._kept: dict[tuple[Path, int, frozenset[bytes]], ssl.SSLContext] = {}
         self.quiet = self._plain()
         """For connections whose handshake is over."""
 
     def trusting(self, anchors: frozenset[bytes], server: Path) -> ssl.SSLContext:
-        """With the server's certificate as its file has it now: it is renewed while the lab runs."""
+        """With the server's certificate as it is now: it is renewed while the lab runs."""
         key = (server, server.stat().st_mtime_ns, anchors)
         if key not in self._kept:
             if len(self._kept) >= _MOST_CONTEXTS:
@@ -90,7 +90,7 @@ class Handshake:
     """
 
     def __init__(self, hub: Hub, contexts: Contexts, server: Path) -> None:
-        """`server` is the file of the server's certificate and key."""
+        """`server` is the file of the certificate that the device is shown, and of its key."""
         self._hub = hub
         self._contexts = contexts
         self._server = server
