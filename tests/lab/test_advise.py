@@ -1,5 +1,6 @@
 """A device on trial: the scorecard names each fault that was planted in it, and nothing of a good one."""
 
+import contextlib
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ from thingmint.lab.advice.cases import CASES
 from thingmint.lab.advice.scorecard import Score
 from thingmint.lab.advice.seen import Stage, What
 from thingmint.lab.advice.verdict import Result
+from thingmint.lab.chaos import Chaos
+from thingmint.lab.cloud.advising.watch import Watch
+from thingmint.lab.cloud.faults.faults import Faults
+from thingmint.lab.cloud.faults.kinds import Point
+from thingmint.lab.cloud.faults.seeded import Seeded
+from thingmint.lab.cloud.journal import Journal
+from thingmint.lab.state import LabFolder
 from thingmint.lab.thing import manners, operation
 from thingmint.workflows import advising
 
@@ -181,3 +189,27 @@ def test_no_such_stage_is_an_answer_and_no_crash(bench: Bench) -> None:
             assert refused.value.code == 400
     finally:
         bench.lab.ask("DELETE", f"/lab/advise?trial={token}")
+
+
+def test_nobody_who_switches_a_device_on_is_waited_for_twice_and_no_more(bench: Bench) -> None:
+    """It is off from the beginning."""
+    with trials.begun(bench.lab, "dev-1") as trial:
+        scores = advising.drive(trial, CASES, 0.3)
+    assert {one.verdict.result for one in scores} <= {Result.NOT_SEEN, Result.FAIL}
+    assert [one.verdict.did for one in scores].count("It stayed away.") >= len(CASES) - 5
+
+
+def test_chaos_rests_during_a_trial_and_a_trial_that_is_left_alone_ends(tmp_path: Path) -> None:
+    chaos = Seeded(Chaos(seed=7, rate=1.0))
+    with contextlib.closing(Journal(LabFolder(tmp_path))) as journal:
+        faults = Faults(journal, chaos)
+        watch = Watch(faults)
+        trial = watch.begin("dev-1", frozenset())
+        during = faults.source
+        assert during is trial
+        assert faults.draw(Point.PINGRESP, "dev-1") is None
+        assert not watch.expire()
+        trial.asked -= 60
+        assert watch.expire()
+        assert faults.source is chaos
+        assert watch.trial is None

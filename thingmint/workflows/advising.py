@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from thingmint.lab.advice.cases import Case
     from thingmint.lab.advice.scorecard import Score
     from thingmint.lab.advice.verdict import Verdict
+    from thingmint.lab.control import RunningLab
     from thingmint.lab.trials import Look, Trial
     from thingmint.workflows.targets import Hub
 
@@ -28,6 +29,7 @@ PATIENCE_SECONDS = 120.0
 SIMULATED_SECONDS = 8.0
 _PRESENCE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
+_MISSED = 2  # cases in a row for which nobody switched it on
 T = TypeVar("T")
 
 
@@ -58,7 +60,7 @@ def advise(
     hub = targets.open_hub(session)
     assert hub.lab is not None  # noqa: S101 - the target is the lab
     with ended_by_signals(), trials.begun(hub.lab, chosen.text if chosen else "") as trial:
-        here = _present(session, trial, chosen, fault)
+        here = _present(session, hub.lab, trial, chosen, fault)
         with _switched_on(session, hub, None if here else chosen, behaviour) as off_and_on:
             scores = drive(
                 trial,
@@ -105,8 +107,10 @@ def _require_lab(session: Session) -> None:
 # --- the device --------------------------------------------------------------------------------------------------
 
 
-def _present(session: Session, trial: "Trial", chosen: DeviceId | None, fault: Sequence[str]) -> bool:
-    """Whether a device is there, or comes within a moment; a real one that is asked for in no way is waited for later."""
+def _present(
+    session: Session, lab: "RunningLab", trial: "Trial", chosen: DeviceId | None, fault: Sequence[str]
+) -> bool:
+    """Whether a device is there or comes within a moment; where the lab listens to a network, a real one is waited for."""
     if chosen is None:
         session.console.say("waiting for a device: the one that is connected, or connects next")
         return True
@@ -123,7 +127,11 @@ def _present(session: Session, trial: "Trial", chosen: DeviceId | None, fault: S
             session.console.say(f"{chosen} is connected")
             return True
         time.sleep(_LOOK_SECONDS)
-    return False
+    if lab.listen:
+        session.console.say(
+            f"waiting for {chosen}, on {lab.listen}: switch it on (--fault has the simulated one instead)"
+        )
+    return lab.listen is not None
 
 
 @contextlib.contextmanager
@@ -195,13 +203,23 @@ def drive(
     off_and_on: Callable[[], None] = lambda: None,
     tell: "Callable[[Score], None]" = lambda _score: None,
 ) -> "list[Score]":
-    """Each case in turn. A device that does not come back after one is switched off and on for each further one."""
+    """Each case in turn. A device that does not come back after one is switched off and on for each further one.
+
+    Where it stays away all the same, nobody is there to switch it, and the rest is not waited for.
+    """
     from thingmint.lab.advice.scorecard import Score
+    from thingmint.lab.advice.verdict import Result, not_seen
 
     scores: list[Score] = []
-    stays_away = False
+    stays_away, missed = False, 0
     for case in cases:
-        verdict = _anew(trial, case, patience, off_and_on) if stays_away else _one(trial, case, patience)
+        if missed >= _MISSED:
+            verdict = not_seen("It stayed away.")
+        elif stays_away:
+            verdict = _anew(trial, case, patience, off_and_on)
+            missed = missed + 1 if verdict.result is Result.NOT_SEEN else 0
+        else:
+            verdict = _one(trial, case, patience)
         scores.append(Score(case, verdict))
         tell(scores[-1])
         stays_away = stays_away or not _back(trial, patience)
