@@ -108,6 +108,12 @@ def test_another_hub_than_the_configured_one_is_refused(lab: Lab, make_session_i
     assert "another-hub-dev" in error.value.detail
     assert "iot-hub001-0xacc5-dev" in error.value.detail
     assert any("lab-down" in thing for thing in error.value.things_to_try)
+    other = make_session_in(lab.session.workspace.root, azure_provisioning_service="another-service-dev")
+    with pytest.raises(InputError, match="plays another hub") as error:
+        control.start(other)
+    running, configured = error.value.detail.splitlines()
+    assert "provisioning service provs-iotcore-0xacc5-dev" in running
+    assert "provisioning service another-service-dev" in configured
 
 
 def test_a_lab_that_dies_shows_the_end_of_its_log(

@@ -124,7 +124,7 @@ def running(session: Session) -> RunningLab | None:
 def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
-    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use. With `chaos`
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something. With `chaos`
     it misbehaves; raises InputError if one runs that does not, or does otherwise.
     """
     lab = LabFolder(session.workspace.lab)
@@ -154,6 +154,31 @@ def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) 
             things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
         )
     return _running(lab, record)
+
+
+def in_use(lab: LabFolder) -> bool:
+    """Whether something was made in it, or more than can be read, whether it runs or not."""
+    return _standing(lab) != set()
+
+
+def hub_stands(session: Session) -> bool:
+    """Whether the configured hub was made in this workspace's lab."""
+    standing = _standing(LabFolder(session.workspace.lab))
+    return standing is None or ("hub", session.settings.azure.hub.casefold()) in standing
+
+
+def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
+    """Kind and name of each resource. None where the database cannot be read."""
+    import sqlite3
+
+    from thingmint.lab.cloud.store.resources import standing
+
+    if not lab.database.exists():
+        return set()
+    try:
+        return standing(lab.database)
+    except sqlite3.Error:
+        return None
 
 
 def stop(session: Session) -> bool:
@@ -188,12 +213,12 @@ def serve(
 
 
 def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
-    if empty and lab.database.exists():
+    if empty and in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
             things_to_try=[
                 "use a workspace of its own for it: THINGMINT_WORKSPACE=FOLDER",
-                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
+                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
     return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
