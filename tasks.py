@@ -643,7 +643,7 @@ def lab_down(session: "Session") -> None:
 
 
 @verb(  # noqa: S604 - a help text, not a shell
-    shell="sh, powershell or cmd; sh if not given, on Windows powershell",
+    shell="sh (or bash, zsh), powershell or cmd; sh if not given, on Windows powershell",
     undo="put the shell back as it was",
 )
 def lab_env(session: "Session", shell: str | None = None, undo: bool = False) -> None:

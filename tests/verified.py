@@ -72,7 +72,7 @@ def enrolled(bench: Bench) -> Iterator[Gate]:
     challenge = certificates.verification_code("subca", etag=uploaded.etag)
     certificates.verify("subca", etag=challenge.etag, proof_pem=bench.subca.issue(challenge.code).pem)
     enrollments = Enrollments(bench.target, credential)
-    enrollments.put_group("subca", certificate="subca", hub=bench.target.hub_host)
+    enrollments.put_group("subca", certificate="subca", hub=bench.target.hub_host, judged=None)
     service = Resources(bench.target, credential).service()
     assert service
     yield Gate(bench, enrollments, service.id_scope)

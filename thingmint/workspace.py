@@ -25,7 +25,8 @@ class Workspace:
         self.root = root
         self._shell = shell
         self._console = console
-        self._planned: dict[Path, bytes] = {}  # filled with --dry alone
+        self._planned: dict[Path, bytes] = {}  # filled with --dry alone, as is the next
+        self._gone: set[Path] = set()
         self._warned = False
 
     @property
@@ -57,11 +58,11 @@ class Workspace:
 
     def exists(self, path: Path) -> bool:
         """Whether it is there, or would be: with --dry, what an earlier task would have made counts as made."""
-        return path in self._planned or path.exists()
+        return path in self._planned or (path.exists() and path not in self._gone)
 
     def only_planned(self, path: Path) -> bool:
         """True where --dry says it would exist, but there is nothing to read."""
-        return path in self._planned and not path.exists()
+        return path in self._planned and (path in self._gone or not path.exists())
 
     def peek(self, path: Path) -> bytes:
         """What it holds, or would hold; nothing where there is no such file."""
@@ -161,7 +162,10 @@ class Workspace:
     def remove(self, path: Path) -> None:
         """For what is made to be thrown away (a proof's key); never for a device's or a CA's."""
         self._shell.echo(["rm", self.from_ca(path)], cwd=self.ca)
-        if not self._shell.dry:
+        if self._shell.dry:
+            self._planned.pop(path, None)
+            self._gone.add(path)
+        else:
             path.unlink(missing_ok=True)
             files.sync_directory(path.parent)
 

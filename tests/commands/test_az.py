@@ -101,12 +101,21 @@ def test_the_articles_commands_pass_in_the_articles_order(bare: CommandLine, mak
 
     folder = bare.workspace / "lab"
     assert (folder / "azure/azureProfile.json").exists()  # az kept its own in there, and nothing at home
-    own = [path for path in folder.iterdir() if path.is_file()]
-    assert not [path for path in own if b"hush-secret" in path.read_bytes()]
+
+    def holding_the_secret() -> list[str]:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return [path.relative_to(folder).as_posix() for path in files if b"hush-secret" in path.read_bytes()]
+
+    assert holding_the_secret() == ["azure/service_principal_entries.json"]  # az's own; the lab keeps it nowhere
 
     bare.ok("lab-down")
+    assert not list((folder / "azure").glob("msal_*"))
     az = enter(bare)  # the sign-in outlives the lab that it was made at, its token does not
     assert az("iot", "hub", "list", "--query", "[0].name", "--output", "tsv") == hub
+    bare.ok("lab-env", "--undo", LAB_ENV=str(folder))
+    assert holding_the_secret() == []
+    with pytest.raises(Refused, match="az login"):
+        az("account", "show")
 
 
 def test_the_account_is_filled_by_az_where_it_is_empty(bare: CommandLine) -> None:

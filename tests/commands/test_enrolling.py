@@ -74,12 +74,15 @@ def test_what_a_colleague_enrolled_is_not_overwritten(made: CommandLine) -> None
     refused = made("enroll", "--ca", "mine", "--name", "cert-0xacc5-subca")
     assert refused.returncode == 2
     assert "on the provisioning service:" in refused.stderr
-    assert "invoke enroll --replace" in refused.stderr
+    assert "invoke enroll --ca mine --name cert-0xacc5-subca --replace\n" in refused.stderr
+    assert "invoke enroll --ca mine --name cert-0xacc5-subca-<user>\n" in refused.stderr
     refused = made("enroll", "--ca", "mine", "--group", "subca")
     assert refused.returncode == 2
     assert "there:     cert-0xacc5-subca, assigned to" in refused.stderr
+    assert "invoke enroll --ca mine --group subca --replace\n" in refused.stderr
     assert "cert-0xacc5-mine" not in made.ok("enrollments").stdout
-    made.ok("enroll", "--ca", "mine", "--group", "subca", "--replace")
+    rolled = made.ok("enroll", "--ca", "mine", "--group", "subca", "--replace")
+    assert f"rolled: the group subca, which was cert-0xacc5-subca, assigned to {HUB}" in rolled.stderr
     assert group(made)["certificate"] == "cert-0xacc5-mine"
     made.ok("enroll", "--ca", "mine", "enroll", "--replace")
     assert group(made)["certificate"] == "cert-0xacc5-subca"
@@ -148,8 +151,8 @@ def test_a_device_that_came_in_is_back_after_its_deletion_and_not_after_its_revo
     with pytest.raises(HubError, match="did not let it in"):  # whoever holds a copy of its files
         register(target_of(made), made.ok("enroll").stdout.strip(), one[1], certificate_chain=chain, key=key)
     line = revoked.stderr.split("to let it in again: invoke ")[1].split()
-    assert line[-1] == "--no-register"
-    made.ok(*line, "connect", *one, "--dps")
+    assert line[-1] == "--dps"
+    made.ok(*line)
 
 
 @pytest.mark.parametrize("case", ["blocked", "no group", "group disabled", "id scope", "hub not linked"])
@@ -196,8 +199,14 @@ def test_a_device_that_is_revoked_is_blocked_and_one_that_is_deleted_comes_back(
     own = {"registrationId": IMEI, "provisioningStatus": "disabled", "attestation": "x509"}
     assert own in listed(made)["enrollments"]
     assert made.ok("device-revoke", "--imei", IMEI, "--yes").stderr.count("unchanged:") == 3
-    assert f"invoke enrollment-delete --imei {IMEI} --yes device-delete --imei {IMEI}" in revoked.stderr
-    assert "it is blocked no more" in made.ok("enrollment-delete", "--imei", IMEI, "--yes").stderr
+    assert "what stays: its files\n" in revoked.stderr
+    again = f"device --imei {IMEI} --renew --no-register connect --imei {IMEI} --dps"
+    assert f"to let it in again: invoke enrollment-delete --imei {IMEI} --yes {again}\n" in revoked.stderr
+    freed = made.ok("enrollment-delete", "--imei", IMEI, "--yes")
+    assert "it is blocked no more" in freed.stderr
+    assert "what stays: its identity" not in freed.stderr
+    assert f"next: invoke {again} lets it in again" in freed.stderr
+    assert "unchanged: the enrollment of" in made.ok("enrollment-delete", "--imei", IMEI, "--yes").stderr
     assert own not in listed(made)["enrollments"]
 
 
@@ -209,10 +218,12 @@ def test_a_device_of_no_enrolled_authority_is_not_blocked(made: CommandLine) -> 
 def test_what_stands_in_the_way_is_named(made: CommandLine) -> None:
     for words, said in (
         (("enroll", "--group", "a group"), "cannot name an enrollment group"),
+        (("enroll", "--group", ""), "--group '' cannot name an enrollment group"),
+        (("enrollment-delete", "--group", ""), "--group '' cannot name an enrollment group"),
         (("enroll", "--ca", "nobody"), "invoke subca --name nobody"),
         (("enroll", "--name", "cert subca"), "--name 'cert subca'"),
         (("enrollment-delete",), "needs one of --group NAME and --imei ID"),
-        (("enrollment-delete", "--group", "subca", "--imei", IMEI), "needs one of"),
+        (("enrollment-delete", "--group", "subca", "--imei", IMEI), "cannot be used together"),
         (("connect", "--imei", "a:b", "--dps"), "the device id 'a:b' cannot be used"),
     ):
         done = made(*words)

@@ -9,6 +9,10 @@ import time
 import pytest
 
 from tests.commands.conftest import INVOKE, ROOT, CommandLine
+from tests.commands.test_enrolling import target_of
+from thingmint.errors import HubError
+from thingmint.hub.credentials import open_credential
+from thingmint.hub.resources import Resources
 
 GROUP, HUB, SERVICE = "rg-iotcore-dev-001", "iot-hub001-0xacc5-dev", "provs-iotcore-0xacc5-dev"
 
@@ -47,6 +51,25 @@ def test_from_nothing_to_a_linked_hub(bare: CommandLine) -> None:
     ready = bare.ok("rootca", "subca", "verify", "device", "--imei", "thing", "hub-show")
     assert "hub.verifiedCertificates\t1" in ready.stdout
     assert "hub.devices\t1" in ready.stdout
+
+
+def test_a_lab_in_which_nothing_was_made_is_still_an_empty_one(bare: CommandLine) -> None:
+    for words in (("--empty",), ("--empty",), ()):
+        told = bare.ok("lab-up", *words).stderr
+        assert f"on this machine, where {HUB}.azure-devices.net is not made yet:" in told
+        assert "next: invoke hub-create\n" in told
+    assert "unchanged: the lab is running already" in told
+    assert "what stays" not in bare.ok("lab-down").stderr
+    assert "next: invoke hub-create\n" in bare.ok("lab-up", "--empty").stderr
+    bare.ok("hub-create", "--yes")
+    told = bare.ok("lab-up").stderr
+    assert f"{HUB}.azure-devices.net on this machine:" in told
+    assert "next: invoke rootca" in told
+    stops: tuple[tuple[str, ...], ...] = ((), ("lab-down",))
+    for stop in stops:
+        refused = bare(*stop, "lab-up", "--empty")
+        assert refused.returncode == 2
+        assert "remove lab.sqlite3* in that folder" in refused.stderr
 
 
 def test_wrong_values_are_refused_before_anything_is_asked(bare: CommandLine) -> None:
@@ -94,3 +117,38 @@ def test_cut_off_in_the_middle_and_gone_on_with_by_two_at_once(bare: CommandLine
     assert all(f"there: hub {HUB}" in talk for talk in talks)
     assert log(bare).count(" created") == 3
     assert "unchanged: all of it is there" in bare.ok("hub-create").stderr
+
+
+def test_a_hub_that_was_deleted_alone_is_made_again_with_its_link(bare: CommandLine) -> None:
+    bare.ok("lab-up")
+    target = target_of(bare)
+    resources = Resources(target, open_credential(target))
+    resources._hubs.iot_hub_resource.begin_delete(GROUP, HUB, polling_interval=0).result()
+    assert resources.settle_service(lambda: None).is_linked(target.hub_host)
+    resources.close()
+    unasked = bare("hub-create")
+    assert unasked.returncode == 2
+    assert "to be made anew: the one that is there is of a hub that is gone" in unasked.stderr
+    assert "make hub, link in Lab? [y/N]" in unasked.stderr
+    made = bare.ok("hub-create", "--yes").stderr
+    assert made.index(f"unlinked: {HUB}") < made.index(f"made: hub {HUB}") < made.index(f"\nlinked: {HUB}")
+    assert "unchanged: all of it is there" in bare.ok("hub-create", "hub-show").stderr
+
+
+def test_what_exists_in_another_location_is_told_so(bare: CommandLine) -> None:
+    """As to the slower of two lines that name different locations."""
+    bare.ok("lab-up")
+    target = target_of(bare)
+    resources = Resources(target, open_credential(target))
+    with pytest.raises(HubError, match="it exists already, in australiaeast; what exists does not move") as refused:
+        resources.make_group("westeurope", {})
+    resources.close()
+    assert any("that one is kept" in one for one in refused.value.things_to_try)
+
+
+def test_a_connection_string_is_no_sign_in(bare: CommandLine) -> None:
+    for words in (("hub-show",), ("hub-create",), ("enroll",), ("enrollments",)):
+        made = () if words != ("enroll",) else ("rootca", "subca")
+        refused = bare(*made, *words, THINGMINT_AZURE_AUTH="connection-string")
+        assert refused.returncode == 2
+        assert f"{words[0]} needs a sign-in: azure.auth is connection-string" in refused.stderr

@@ -29,6 +29,7 @@ def spaced(tmp_path: Path) -> Iterator[CommandLine]:
     """A workspace whose name a shell would take apart, and a credential in its user's environment."""
     line = CommandLine(tmp_path / "my team's $(ws)")
     line.environment |= {"AZURE_CLIENT_CERTIFICATE_PATH": "/home/me/real.pem", "ARM_CLIENT_SECRET": "real-secret"}
+    line.environment |= {"AZURE_CLIENT_SECRET": "real-secret", "AZURE_CORE_OUTPUT": "table"}
     yield line
     line.end()
 
@@ -49,8 +50,10 @@ def in_lab_shell(line: CommandLine, script: str, **environment: str) -> subproce
 
 def test_stdout_is_for_the_shell_and_stderr_for_people(spaced: CommandLine) -> None:
     done = spaced.ok("lab-env")
-    assert all(re.match(r"(export|unset) [A-Za-z_]", line) for line in done.stdout.splitlines())
-    assert "kept nowhere: ARM_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH" in done.stderr
+    assert all(re.match(r"(export|unset|if \[) \"?[$A-Za-z_]", line) for line in done.stdout.splitlines())
+    lost = ["ARM_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_CLIENT_SECRET"]
+    assert f"kept nowhere: {', '.join(lost)}\n" in done.stderr
+    assert 'eval "$(invoke lab-env --undo)"' in done.stderr
     assert "real" not in done.stdout
     assert "az login --service-principal" in done.stderr
     if os.name != "nt":
@@ -87,7 +90,7 @@ def test_our_own_tasks_work_in_that_shell_and_afterwards_it_is_as_it_was(spaced:
     assert done.returncode == 0, done.stderr
     outside = json.loads(done.stdout)
     assert outside["HTTPS_PROXY"] == spaced.environment["HTTPS_PROXY"]
-    assert not [name for name in outside if name.startswith(("LAB_ENV", "AZURE_", "ARM_"))]
+    assert [name for name in outside if name.startswith(("LAB_ENV", "AZURE_", "ARM_"))] == ["AZURE_CORE_OUTPUT"]
     assert spaced.ok("lab-env", "--undo").stdout == ""
 
 
@@ -98,12 +101,33 @@ def test_with_azure_as_the_target_it_is_refused_and_in_its_shell_azure_is(bare: 
     inside = bare("cas", THINGMINT_TARGET="azure", LAB_ENV="/somewhere/lab")
     assert inside.returncode == 2
     assert "set up for the lab in /somewhere/lab: nothing in it reaches Azure" in inside.stderr
+    windows = {"LAB_ENV": "/somewhere/lab", "LAB_ENV_SHELL": "powershell"}
+    inside = bare("cas", THINGMINT_TARGET="azure", **windows)
+    assert "invoke lab-env --shell powershell --undo | Out-String | Invoke-Expression" in inside.stderr
+    assert "Env:HTTPS_PROXY" in bare.ok("lab-env", "--undo", **windows).stdout
+    assert "unchanged:" in bare.ok("lab-env", "--undo", LAB_ENV="").stderr
+
+
+def test_what_az_was_signed_in_with_goes_with_the_shell_and_its_tokens_with_the_lab(spaced: CommandLine) -> None:
+    spaced.ok("lab-env")
+    folder = spaced.workspace / "lab/azure"
+    kept = {"config", "clouds.config"}
+    secret = {"service_principal_entries.json", "azureProfile.json"}
+    for name in {*kept, *secret, "msal_token_cache.json", "msal_http_cache.bin"}:
+        (folder / name).touch()
+    spaced.ok("lab-down")
+    assert {path.name for path in folder.iterdir()} == kept | secret
+    spaced.ok("--dry", "lab-env", "--undo", LAB_ENV=str(spaced.workspace / "lab"))
+    assert (folder / "azureProfile.json").exists()
+    spaced.ok("lab-env", "--undo", LAB_ENV=str(spaced.workspace / "lab"))
+    assert {path.name for path in folder.iterdir()} == kept
 
 
 def test_an_unknown_shell_is_refused_and_dry_starts_nothing(bare: CommandLine) -> None:
-    unknown = bare("lab-env", "--shell", "fish")
-    assert (unknown.returncode, unknown.stdout) == (2, "")
-    assert "powershell" in unknown.stderr
+    for shell in ("fish", ""):
+        unknown = bare("lab-env", "--shell", shell)
+        assert (unknown.returncode, unknown.stdout) == (2, "")
+        assert "powershell" in unknown.stderr
     dry = bare.ok("--dry", "lab-env")
     assert dry.stdout == ""
     assert not (bare.workspace / "lab").exists()

@@ -74,7 +74,7 @@ def test_renewed_revoked_and_let_in_again(made: CommandLine) -> None:
     assert refused.returncode == 2
     assert "was revoked" in refused.stderr
     again = made.ok("device", *one, "--renew")
-    assert f"next: invoke device-delete --imei {one[1]} device --imei {one[1]} lets it in again" in again.stderr
+    assert f"next: invoke device-delete --imei {one[1]} --yes device --imei {one[1]} lets it in again" in again.stderr
     assert made("connect", *one).returncode == 5
     made.ok("device-delete", *one, "--yes", "device", *one, "connect", *one)
 

@@ -75,7 +75,7 @@ def test_a_service_that_is_not_there_is_no_missing_certificate(target: Target) -
 
 def test_a_group_is_made_rolled_and_deleted(enrollments: Enrollments, target: Target) -> None:
     assert enrollments.group("factory") is None
-    made = enrollments.put_group("factory", certificate="one", hub=target.hub_host)
+    made = enrollments.put_group("factory", certificate="one", hub=target.hub_host, judged=None)
     assert (made.status, made.attestation, made.certificate, made.hubs) == (
         "enabled",
         "x509",
@@ -83,10 +83,15 @@ def test_a_group_is_made_rolled_and_deleted(enrollments: Enrollments, target: Ta
         (target.hub_host,),
     )
     assert enrollments.group("FACTORY") == made  # its name ignores case
-    rolled = enrollments.put_group("factory", certificate="two", hub=target.hub_host)
+    rolled = enrollments.put_group("factory", certificate="two", hub=target.hub_host, judged=made)
     assert (rolled.group_id, rolled.certificate) == ("factory", "two")
     assert enrollments.groups() == (rolled,)
     assert enrollments.registrations("factory") == ()
+    for judged, status in ((None, 409), (made, 412)):
+        with pytest.raises(HubError) as other:
+            enrollments.put_group("factory", certificate="one", hub=target.hub_host, judged=judged)
+        assert other.value.status == status
+    assert enrollments.group("factory") == rolled
     with pytest.raises(HubError, match="somebody changed it") as stale:
         enrollments.delete_group("factory", etag=made.etag)
     assert stale.value.status == 412
@@ -97,7 +102,7 @@ def test_a_group_is_made_rolled_and_deleted(enrollments: Enrollments, target: Ta
 def test_a_group_for_a_ca_or_a_hub_that_is_not_there_is_refused(enrollments: Enrollments, target: Target) -> None:
     for certificate, hub in (("nobodys", target.hub_host), ("one", "other.azure-devices.net")):
         with pytest.raises(HubError, match="writing the enrollment group g failed") as refused:
-            enrollments.put_group("g", certificate=certificate, hub=hub)
+            enrollments.put_group("g", certificate=certificate, hub=hub, judged=None)
         assert refused.value.status == 400
 
 
@@ -180,7 +185,7 @@ def test_a_group_that_somebody_made_keeps_what_else_it_says(server: FaultServer,
         return send(request)
 
     opened._client.send_request = noting
-    opened.put_group("team", certificate="new", hub="h.azure-devices.net")
+    opened.put_group("team", certificate="new", hub="h.azure-devices.net", judged=opened.group("team"))
     opened.close()
     body = json.loads(sent[-1].content)
     assert sent[-1].headers["If-Match"] == '"1"'

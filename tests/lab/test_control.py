@@ -58,7 +58,8 @@ def test_a_lab_outlives_its_starter_and_keeps_its_state(ended: Session, monkeypa
     first_secret = lab.target.login
     if os.name != "nt":
         assert mode(running.folder) == 0o700
-        assert {p.name for p in running.folder.iterdir() if mode(p) != 0o600} == {"ca.pem"}
+        public = {"ca.pem", "ca-second.pem"}
+        assert {p.name for p in running.folder.iterdir() if mode(p) != 0o600} == public
     os.kill(running.pid, signal.SIGKILL)
     wait_until(lambda: control.running(ended) is None)
     assert (running.folder / "lab.json").exists()  # stale, and known to be
@@ -108,6 +109,12 @@ def test_another_hub_than_the_configured_one_is_refused(lab: Lab, make_session_i
     assert "another-hub-dev" in error.value.detail
     assert "iot-hub001-0xacc5-dev" in error.value.detail
     assert any("lab-down" in thing for thing in error.value.things_to_try)
+    other = make_session_in(lab.session.workspace.root, azure_provisioning_service="another-service-dev")
+    with pytest.raises(InputError, match="plays another hub") as error:
+        control.start(other)
+    running, configured = error.value.detail.splitlines()
+    assert "provisioning service provs-iotcore-0xacc5-dev" in running
+    assert "provisioning service another-service-dev" in configured
 
 
 def test_a_lab_that_dies_shows_the_end_of_its_log(

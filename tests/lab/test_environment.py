@@ -22,14 +22,19 @@ BEFORE = {
     "HTTPS_PROXY": "http://me:pass word'$x@proxy.example:8080",
     "REQUESTS_CA_BUNDLE": "/etc/company.pem",
     "AZURE_CONFIG_DIR": "/home/me/.azure",
+    "AZURE_CORE_OUTPUT": "table",
+    "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us",
     "AZURE_CLIENT_ID": "real-client",
     "AZURE_CLIENT_SECRET": "real-secret",
+    "AZURE_TENANT_ID": "real-tenant",
     "AZURE_FEDERATED_TOKEN_FILE": "/run/token",
     "ARM_CLIENT_SECRET": "real-secret",
     UNNAMEABLE: "no shell can name this",
     "PATH": "/usr/bin:/bin",
 }
-CREDENTIALS = ["ARM_CLIENT_SECRET", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"]
+CREDENTIALS = [
+    "ARM_CLIENT_SECRET", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID",
+]  # fmt: skip
 
 
 def variables(folder: Path, before: dict[str, str]) -> dict[str, str]:
@@ -57,14 +62,35 @@ def evaluate(shell: str, lines: list[str], before: dict[str, str]) -> dict[str, 
 def test_a_posix_shell_is_set_up_and_put_back(tmp_path: Path, shell: str) -> None:
     wanted = variables(tmp_path / ODD / "lab", BEFORE)
     lines = environment.set_up(DIALECTS["sh"], wanted, BEFORE)
-    assert all(re.match(r"(export|unset) [A-Za-z_]+", line) for line in lines)
     inside = evaluate(shell, lines, BEFORE)
     assert {name: inside[name] for name in wanted} == wanted
     assert "real-secret" not in inside.values()
-    assert "ARM_CLIENT_SECRET" not in inside
+    assert not {"ARM_CLIENT_SECRET", "AZURE_CORE_OUTPUT", "AZURE_AUTHORITY_HOST"} & inside.keys()
     outside = evaluate(shell, environment.undo(DIALECTS["sh"], wanted, inside), inside)
     outside.pop(UNNAMEABLE, None)  # bash hands it on, dash does not
     assert outside == {name: text for name, text in BEFORE.items() if name not in {*CREDENTIALS, UNNAMEABLE}}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_a_shell_had_without_exporting_it_comes_back_so(tmp_path: Path, shell: str) -> None:
+    wanted = variables(tmp_path / "lab", {})
+    up = environment.set_up(DIALECTS["sh"], wanted, {})
+    down = environment.undo(DIALECTS["sh"], wanted, dict(wanted))
+    odd = "http://me:pass word'$x@proxy.example"
+    script = (
+        'set -eu; HTTPS_PROXY=$ODD; eval "$UP"; unset ODD; eval "$DOWN"; '
+        "printf '%s|' \"$HTTPS_PROXY\" \"${NO_PROXY-none}\"; env | grep -c '^HTTPS_PROXY=\\|^LAB_ENV' || true; set"
+    )
+    done = subprocess.run(
+        [shell, "-c", script],
+        env={"PATH": BEFORE["PATH"], "ODD": odd, "UP": "\n".join(up), "DOWN": "\n".join(down)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told, names = done.stdout.split("\n", 1)
+    assert told == f"{odd}|none|0"
+    assert not re.search(r"^LAB_ENV", names, re.MULTILINE)
 
 
 def test_setting_up_twice_keeps_what_the_shell_had_before_the_first(tmp_path: Path) -> None:
@@ -89,7 +115,8 @@ def test_no_value_that_the_shell_had_is_ever_printed(tmp_path: Path, dialect: st
 
 def test_credentials_are_removed_in_any_shell(tmp_path: Path) -> None:
     wanted = variables(tmp_path, BEFORE)
-    assert environment.foreign(BEFORE, wanted) == ["ARM_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"]
+    assert environment.lost(BEFORE, wanted) == CREDENTIALS
+    assert environment.lost(wanted, wanted) == []
     powershell = environment.set_up(DIALECTS["powershell"], wanted, BEFORE)
     assert "Remove-Item -ErrorAction SilentlyContinue Env:ARM_CLIENT_SECRET" in powershell
     assert '@set "ARM_CLIENT_SECRET="' in environment.set_up(DIALECTS["cmd"], wanted, BEFORE)
@@ -134,4 +161,18 @@ def test_windows_takes_two_spellings_for_one_and_still_restores() -> None:
         "LAB_ENV_BEFORE_HTTPS_PROXY": "x", "LAB_ENV_BEFORE_https_proxy": "x",
     })  # fmt: skip
     kinds = ["copy" if "%" in line else "remove" for line in lines]
-    assert kinds == ["copy", "copy", "remove", "remove"]
+    assert kinds == ["remove", "copy", "copy", "remove", "remove"]
+
+
+def test_a_shell_is_known_by_its_own_name_however_it_is_written() -> None:
+    for named, dialect in (("bash", "sh"), ("ZSH", "sh"), ("PowerShell", "powershell"), ("pwsh", "powershell")):
+        assert environment.spoken(named) is DIALECTS[dialect]
+    assert environment.spoken("fish") is None
+    assert environment.spoken("") is None
+
+
+def test_a_shell_is_told_in_its_own_language_how_it_is_put_back() -> None:
+    for name, dialect in DIALECTS.items():
+        assert environment.at_hand({MARK: "/ws/lab", environment.SHELL: name}) is dialect
+        assert " --undo" in dialect.used(" --undo")
+    assert environment.folder_of({MARK: ""}) is None

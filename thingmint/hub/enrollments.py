@@ -100,22 +100,27 @@ class Enrollments:
         found = self._get(f"reading the enrollment group {group_id}", _path("enrollmentGroups", group_id))
         return _group(found) if found else None
 
-    def put_group(self, group_id: str, *, certificate: str, hub: str) -> EnrollmentGroup:
-        """A group whose devices are those of `certificate`, all for `hub`. One that exists keeps what else it says."""
+    def put_group(
+        self, group_id: str, *, certificate: str, hub: str, judged: EnrollmentGroup | None
+    ) -> EnrollmentGroup:
+        """A group whose devices are those of `certificate`, all for `hub`. One that exists keeps what else it says.
+
+        `judged` is what the caller found there and means to roll; None: nothing, and a new one is meant. Anything else
+        that stands there by now is refused, with 404, 409 or 412, and is left as it is.
+        """
         doing, path = f"writing the enrollment group {group_id}", _path("enrollmentGroups", group_id)
-
-        def wanted(before: dict[str, Any] | None) -> dict[str, Any]:
-            return {
-                "provisioningStatus": "enabled",
-                "reprovisionPolicy": _REPROVISION,
-                **(before or {}),
-                "enrollmentGroupId": before["enrollmentGroupId"] if before else group_id,
-                "attestation": {"type": "x509", "x509": {"caReferences": {"primary": certificate}}},
-                "allocationPolicy": "static",
-                "iotHubs": [hub],
-            }
-
-        return _group(self._put(doing, path, wanted))
+        before = self._get(doing, path) if judged else None
+        body = {
+            "provisioningStatus": "enabled",
+            "reprovisionPolicy": _REPROVISION,
+            **(before or {}),
+            "enrollmentGroupId": before["enrollmentGroupId"] if before else group_id,
+            "attestation": {"type": "x509", "x509": {"caReferences": {"primary": certificate}}},
+            "allocationPolicy": "static",
+            "iotHubs": [hub],
+        }
+        # Not the etag that was just read: nobody has looked at what is new in it.
+        return _group(self._write(doing, path, {**body, "etag": judged.etag} if judged else body))
 
     def delete_group(self, group_id: str, *, etag: str) -> None:
         self._delete(f"deleting the enrollment group {group_id}", _path("enrollmentGroups", group_id), etag)
@@ -181,13 +186,15 @@ class Enrollments:
         """`wanted` makes the body of what is there. Read again where that changed meanwhile, or our own answer was lost."""
 
         def turn() -> dict[str, Any]:
-            body = wanted(self._get(doing, path))
-            # What was read stands in the body; the etag says that nobody changed it since.
-            headers = {"If-Match": str(body["etag"])} if body.get("etag") else {}
-            made: dict[str, Any] = self._ask(doing, lambda: self._send("PUT", path, body, headers=headers).json())
-            return made
+            return self._write(doing, path, wanted(self._get(doing, path)))
 
         return anew(turn)
+
+    def _write(self, doing: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        # What was read stands in the body; the etag says that nobody changed it since.
+        headers = {"If-Match": str(body["etag"])} if body.get("etag") else {}
+        made: dict[str, Any] = self._ask(doing, lambda: self._send("PUT", path, body, headers=headers).json())
+        return made
 
     def _delete(self, doing: str, path: str, etag: str) -> None:
         """One that is gone already is no error."""

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,6 +30,9 @@ class Identity:
     connection_state: str  # Connected or Disconnected
     last_activity: dt.datetime | None  # None: never
     etag: str
+    thumbprints: tuple[
+        str, ...
+    ] = ()  # upper-case hex, SHA-1 or SHA-256: the certificates that a selfSigned one goes by
 
 
 @dataclass(frozen=True)
@@ -148,4 +151,9 @@ def identity_of(device: Mapping[str, Any]) -> Identity:
         last_activity=utc(device.get("lastActivityTime")),
         # A twin's `etag` is the twin's own.
         etag=str(device.get("deviceEtag") or device.get("etag") or ""),
+        thumbprints=thumbprints_of((authentication.get("x509Thumbprint") or {}).values()),
     )
+
+
+def thumbprints_of(given: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(one.upper() for one in given if one)

@@ -66,6 +66,16 @@ def obstacle_of(answer: Answer, target: Target) -> Obstacle | None:
             "there is no hub, or no provisioning service, in that location.",
             (f'where there are: {kinds} "{where}"', "invoke hub-create --location LOCATION, or azure.location"),
         )
+    if answer.code in {"InvalidResourceGroupLocation", "InvalidResourceLocation"}:
+        there = re.search(r"already exists in location '([\w ]+)'", answer.message)
+        place = there[1] if there else "LOCATION"
+        return Obstacle(
+            f"it exists already, in {there[1] if there else 'another location'}; what exists does not move.",
+            (
+                "run the same command again: that one is kept, and what else is missing is made",
+                f"or have all of it in one place: invoke hub-create --location {place}",
+            ),
+        )
     if answer.code in {"QuotaExceeded", "SubscriptionQuotaExceeded"} or "Max number of" in answer.message:
         return Obstacle(
             "the subscription holds as many of these as it may.",
@@ -107,14 +117,18 @@ def _missing(answer: Answer, target: Target) -> Obstacle | None:
         why = f"there is no resource group {group!r} in the subscription."
         return Obstacle(why, ("your resource groups: az group list --output table",))
     whole = answer.code == "ResourceNotFound" and "/certificates/" not in answer.message
-    # The registry's own code is the lab's: on Azure, the name of a hub that is not there cannot be resolved.
-    if answer.code == "IotHubNotFound" or (whole and "/IotHubs/" in answer.message):
+    if is_missing_hub(answer.code) or (whole and "/IotHubs/" in answer.message):
         why = f"there is no hub {target.hub!r} in resource group {group!r}."
         return Obstacle(why, (f"your hubs: az iot hub list --resource-group {group} --output table",))
     if whole and "/provisioningServices/" in answer.message:
         why = f"there is no provisioning service {target.provisioning_service!r} in resource group {group!r}."
         return Obstacle(why, (f"yours: az iot dps list --resource-group {group} --output table",))
     return None
+
+
+def is_missing_hub(code: str) -> bool:
+    """The registry's own code is the lab's: on Azure, the name of a hub that is not there cannot be resolved."""
+    return code == "IotHubNotFound"
 
 
 def name_taken(name: str) -> Obstacle:

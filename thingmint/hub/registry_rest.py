@@ -24,6 +24,7 @@ from thingmint.hub.identity import (
     identity_of,
     read_connection_string,
 )
+from thingmint.hub.obstacles import is_missing_hub
 from thingmint.hub.transport import READ_SECONDS, open_transport, patiently
 from thingmint.hub.twin import Returned, Twin, twin_of
 from thingmint.target import Target
@@ -83,7 +84,7 @@ class RestRegistry:
         try:
             return self._ask(f"reading {device_id}", lambda: identity_of(self._send("GET", _device(device_id)).json()))
         except HubError as refusal:
-            if refusal.status == 404:
+            if refusal.status == 404 and not is_missing_hub(refusal.code):
                 return None
             raise
 

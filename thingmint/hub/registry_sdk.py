@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from thingmint.errors import HubError
 from thingmint.hub import bulk, transport
 from thingmint.hub.evidence import http_date
-from thingmint.hub.identity import ALL_DEVICES, PAGE_SIZE, Identity, Refused, read_connection_string, utc
+from thingmint.hub.identity import (
+    ALL_DEVICES,
+    PAGE_SIZE,
+    Identity,
+    Refused,
+    read_connection_string,
+    thumbprints_of,
+    utc,
+)
+from thingmint.hub.obstacles import is_missing_hub
 from thingmint.hub.refusals import refusals
 from thingmint.hub.transport import patiently
 from thingmint.hub.twin import Returned, Twin, section_of
@@ -68,7 +77,7 @@ class SdkRegistry:
         try:
             return self._ask(f"reading {device_id}", lambda: _read_device(self._manager.get_device(device_id)))
         except HubError as refusal:
-            if refusal.status == 404:
+            if refusal.status == 404 and not is_missing_hub(refusal.code):
                 return None
             raise
 
@@ -163,6 +172,7 @@ def _without_retries(session: Any, _config: Any, _options: Any, **arguments: Any
 
 
 def _read_device(device: Any) -> Identity:
+    both = device.authentication.x509_thumbprint if device.authentication else None
     return Identity(
         device_id=str(device.device_id),
         authentication=str(device.authentication.type if device.authentication else ""),
@@ -170,6 +180,7 @@ def _read_device(device: Any) -> Identity:
         connection_state=str(device.connection_state or ""),
         last_activity=utc(device.last_activity_time),
         etag=str(device.etag or ""),
+        thumbprints=thumbprints_of((both.primary_thumbprint, both.secondary_thumbprint) if both else ()),
     )
 
 

@@ -156,11 +156,14 @@ class Resources:
 
     def add_link(self, tick: Tick) -> None:
         """Beside the links that are there: their keys are masked when read, and taken back so."""
-        name = self._target.provisioning_service
-        doing = f"linking the hub to {name}"
-        kept = self._ask(doing, lambda: self._services.iot_dps_resource.get(name, self._group))
-        kept.properties.iot_hubs = [*(kept.properties.iot_hubs or []), self._link()]
-        self._put_service(doing, kept, tick)  # with its etag: refused if somebody changed it meanwhile
+        self._change_links("linking the hub to", lambda links: [*links, self._link()], tick)
+
+    def remove_link(self, tick: Tick) -> None:
+        """The hub's own: the others stay."""
+        own = self._target.hub_host.casefold()
+        self._change_links(
+            "unlinking the hub from", lambda links: [one for one in links if str(one.name).casefold() != own], tick
+        )
 
     def settle_hub(self, tick: Tick) -> HubResource:
         """Wait until Azure is done with it: another run may have begun it."""
@@ -243,6 +246,13 @@ class Resources:
             f"HostName={self._target.hub_host};SharedAccessKeyName={_LINK_POLICY};SharedAccessKey={found.primary_key}"
         )
         return {"connectionString": parts, "location": str(location)}
+
+    def _change_links(self, verb: str, change: Callable[[list[Any]], list[Any]], tick: Tick) -> None:
+        name = self._target.provisioning_service
+        doing = f"{verb} {name}"
+        kept = self._ask(doing, lambda: self._services.iot_dps_resource.get(name, self._group))
+        kept.properties.iot_hubs = change(list(kept.properties.iot_hubs or []))
+        self._put_service(doing, kept, tick)  # with its etag: refused if somebody changed it meanwhile
 
     def _put_service(self, doing: str, body: Any, tick: Tick) -> None:
         services, name = self._services.iot_dps_resource, self._target.provisioning_service

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime as dt
-import json
 import os
 import signal
 import sys
@@ -19,13 +18,13 @@ from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.listen import Listen
+from thingmint.lab.requests import request
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-_REQUEST_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 
 
@@ -85,7 +84,7 @@ class RunningLab:
     def ask(self, method: str, path: str) -> Any:
         """The lab's own endpoints, by its control token. Raises OSError or ValueError where it does not answer."""
         lab = LabFolder(self.folder)
-        return _request(lab, self.https_port, _secrets(lab), method, path)
+        return request(lab, self.https_port, _secrets(lab), method, path)
 
     def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
         """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
@@ -95,7 +94,7 @@ class RunningLab:
         lab = LabFolder(self.folder)
         query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
-            messages = _request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
+            messages = request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
             raise HubError(
                 f"the lab in {self.folder} does not answer: {error}.",
@@ -135,7 +134,7 @@ def start(
 ) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
-    With `empty` its account holds nothing yet; raises InputError if this workspace's lab was ever in use. With `chaos`
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something. With `chaos`
     it misbehaves, with `listen` devices of a network reach it; raises InputError if one runs that does not, or does
     otherwise.
     """
@@ -173,6 +172,31 @@ def start(
     return _running(lab, record)
 
 
+def in_use(lab: LabFolder) -> bool:
+    """Whether something was made in it, or more than can be read, whether it runs or not."""
+    return _standing(lab) != set()
+
+
+def hub_stands(session: Session) -> bool:
+    """Whether the configured hub was made in this workspace's lab."""
+    standing = _standing(LabFolder(session.workspace.lab))
+    return standing is None or ("hub", session.settings.azure.hub.casefold()) in standing
+
+
+def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
+    """Kind and name of each resource. None where the database cannot be read."""
+    import sqlite3
+
+    from thingmint.lab.cloud.store.resources import standing
+
+    if not lab.database.exists():
+        return set()
+    try:
+        return standing(lab.database)
+    except sqlite3.Error:
+        return None
+
+
 def stop(session: Session) -> bool:
     """End the lab and wait until its process is gone. False if none was running."""
     lab = LabFolder(session.workspace.lab)
@@ -181,7 +205,7 @@ def stop(session: Session) -> bool:
         return False
     # It may end by itself between the two requests.
     with contextlib.suppress(OSError, ValueError):
-        _request(lab, record.https_port, _secrets(lab), "POST", "/lab/stop")
+        request(lab, record.https_port, _secrets(lab), "POST", "/lab/stop")
     with files.lock(lab.life_lock, wait_seconds=STOP_SECONDS, on_wait=lambda: None):
         _reap(record.pid)
     return True
@@ -210,12 +234,12 @@ def serve(
 
 
 def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None, listen: Listen | None) -> Role:
-    if empty and lab.database.exists():
+    if empty and in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
             things_to_try=[
                 "use a workspace of its own for it: THINGMINT_WORKSPACE=FOLDER",
-                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in it",
+                f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
     return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos, listen=listen)
@@ -263,36 +287,11 @@ def _answering(lab: LabFolder) -> LabRecord | None:
     if record is None or secrets is None:
         return None
     try:
-        health = _request(lab, record.https_port, secrets, "GET", "/lab/health")
+        health = request(lab, record.https_port, secrets, "GET", "/lab/health")
     except (OSError, ValueError):
         return None
     # Another lab may have taken the port of a dead one.
     return record if health.get("folder") == lab.identity else None
-
-
-def _request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: str) -> Any:
-    import http.client
-    import ssl
-    import urllib.error
-    import urllib.request
-
-    request = urllib.request.Request(
-        f"https://127.0.0.1:{port}{path}",  # "localhost" would try ::1 first, which costs Windows two seconds
-        method=method,
-        headers={"Authorization": f"Bearer {secrets.control_token}"},
-    )
-    # Only the lab's own CA is trusted, so the token goes to nobody who merely sits on its port.
-    context = ssl.create_default_context(cafile=str(lab.ca))
-    # An empty ProxyHandler: loopback never goes through a proxy, whatever HTTPS_PROXY says.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-    try:
-        with opener.open(request, timeout=_REQUEST_SECONDS) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    except http.client.HTTPException as error:  # cut off in the middle
-        raise ConnectionError(f"no whole answer: {error}") from None
 
 
 def _secrets(lab: LabFolder) -> LabSecrets:

@@ -4,6 +4,7 @@ Lines are all that a shell takes from another program, so nothing here changes a
 kept by the shell itself, in a variable beside the new one, and is never printed: a proxy's address may hold a password.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -15,20 +16,42 @@ from thingmint.lab.state import LabFolder, Role
 
 MARK = "LAB_ENV"
 """Set in such a shell, to the lab's folder. (Variables that begin with THINGMINT_ are settings.)"""
+SHELL = f"{MARK}_SHELL"
+"""Beside it: which dialect that shell speaks, so that it is told in its own how to be put back."""
 _BEFORE = f"{MARK}_BEFORE_"
+_LOCAL = f"{MARK}_LOCAL_"  # the same for a variable that was not exported, where a shell has such
 NOBODY = "00000000-0000-0000-0000-000000000000"
 """An application that exists nowhere."""
-_FOLDERS = ("AZURE_CONFIG_DIR", "AZURE_EXTENSION_DIR")
+# What is known to be no credential. Of all else that begins with AZURE_ or ARM_, nobody knows.
+# https://learn.microsoft.com/cli/azure/azure-cli-configuration (a section's options: AZURE_{section}_{name})
+_SETTING = re.compile(
+    r"AZURE_(CORE|DEFAULTS|LOGGING|EXTENSION|CLIENTS)_\w+"
+    r"|AZURE_(CONFIG_DIR|CLOUD_NAME|AUTHORITY_HOST|SUBSCRIPTION_ID|HTTP_USER_AGENT|LOG_LEVEL)"
+    r"|ARM_(ENVIRONMENT|SUBSCRIPTION_ID)",
+    re.ASCII,
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)  # others exist, but no shell can assign them, or reads them
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a shell assigns text, copies one variable to another, and removes one."""
+    """How a shell assigns text, copies one variable to another, and removes one; and takes lines from `invoke lab-env`.
 
+    Where variables may be there without being exported, no other program sees them: `hide` and `unhide` are lines that
+    find out in the shell itself.
+    """
+
+    name: str
     assign: Callable[[str, str], str]
     copy: Callable[[str, str], str]
     remove: Callable[[str], str]
+    use: str
+    hide: Callable[[str, str], str] | None = None
+    unhide: Callable[[str, str], str] | None = None
+
+    def used(self, options: str = "") -> str:
+        """What to type for these options, " --undo" for one."""
+        return self.use.format(options)
 
 
 def _power_quote(text: str) -> str:
@@ -48,21 +71,47 @@ def _batch_quote(name: str, text: str) -> str:
 
 DIALECTS: Mapping[str, Dialect] = {
     "sh": Dialect(
+        name="sh",
         assign=lambda name, text: f"export {name}={shlex.quote(text)}",
         copy=lambda name, source: f'export {name}="${{{source}-}}"',
         remove=lambda name: f"unset {name}",
+        use='eval "$(invoke lab-env{})"',
+        hide=lambda kept, name: f'if [ "${{{name}+x}}" ]; then {kept}=${name}; fi',
+        unhide=lambda name, kept: f'if [ "${{{kept}+x}}" ]; then {name}=${kept}; unset {kept}; fi',
     ),
     "powershell": Dialect(
+        name="powershell",
         assign=lambda name, text: f"$env:{name} = {_power_quote(text)}",
         copy=lambda name, source: f"$env:{name} = $env:{source}",
         remove=lambda name: f"Remove-Item -ErrorAction SilentlyContinue Env:{name}",
+        use="invoke lab-env --shell powershell{} | Out-String | Invoke-Expression",
     ),
     "cmd": Dialect(
+        name="cmd",
         assign=_batch_quote,
         copy=lambda name, source: f'@set "{name}=%{source}%"',
         remove=lambda name: f'@set "{name}="',
+        use="invoke lab-env --shell cmd{} > lab-env.cmd, then: call lab-env.cmd",
     ),
 }
+_ALSO = {"bash": "sh", "dash": "sh", "ksh": "sh", "zsh": "sh", "pwsh": "powershell", "cmd.exe": "cmd"}
+
+
+def spoken(named: str) -> Dialect | None:
+    """By any name of a shell that speaks it; None for one that is not known."""
+    name = named.casefold()
+    return DIALECTS.get(_ALSO.get(name, name))
+
+
+def at_hand(environment: Mapping[str, str]) -> Dialect:
+    """What the shell speaks that has this environment, as far as that can be known."""
+    named = environment.get(SHELL) if environment.get(MARK) else None
+    return DIALECTS.get(named or "") or DIALECTS["powershell" if os.name == "nt" else "sh"]
+
+
+def folder_of(environment: Mapping[str, str]) -> Path | None:
+    """The folder of the lab that a shell with this environment is set up for. One that cleared the mark is none."""
+    return Path(environment[MARK]) if environment.get(MARK) else None
 
 
 def variables(lab: LabFolder, role: Role, proxy_port: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -95,36 +144,71 @@ def variables(lab: LabFolder, role: Role, proxy_port: int, environment: Mapping[
     }
 
 
-def foreign(environment: Iterable[str], wanted: Iterable[str]) -> list[str]:
-    """Variables that may hold somebody's real credentials, or lead to them, and that have no place in such a shell."""
-    return sorted(name for name in environment if _may_be_secret(name) and name not in wanted and _NAME.fullmatch(name))
+def lost(environment: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """What may be somebody's real credential, or a part of one: it is removed or overwritten, and kept nowhere."""
+    return sorted(
+        name
+        for name, text in environment.items()
+        if _may_be_secret(name) and _NAME.fullmatch(name) and text != wanted.get(name)
+    )
 
 
 def set_up(dialect: Dialect, wanted: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
     """The lines that set up a shell which has this `environment`.
 
-    What may be a real credential is removed, and kept nowhere. An empty value would not do: SDKs ask whether a variable
-    is there.
+    Of Azure's variables none stays but those that are wanted: another might lead to a real account. An empty value
+    would not do: SDKs ask whether a variable is there.
     """
+    foreign = sorted(name for name in environment if _is_azures(name) and name not in wanted and _NAME.fullmatch(name))
+    kept = [name for name in foreign if not _may_be_secret(name)]
     lines = []
-    if MARK not in environment:  # else what is there is a lab's, and the shell's own is kept already
-        kept = [name for name in wanted if name in environment and not _may_be_secret(name)]
-        lines = [dialect.copy(_BEFORE + name, name) for name in kept]
-    lines += [dialect.remove(name) for name in foreign(environment, wanted)]
-    return lines + [dialect.assign(name, text) for name, text in wanted.items()]
+    if folder_of(environment) is None:  # else what is wanted there is a lab's, and the shell's own is kept already
+        own = [name for name in wanted if not _may_be_secret(name) and name != MARK]
+        kept += [name for name in own if name in environment]
+        if dialect.hide:
+            lines += [dialect.hide(_LOCAL + name, name) for name in own if name not in environment]
+    lines += [dialect.copy(_BEFORE + name, name) for name in kept]
+    lines += [dialect.remove(name) for name in foreign]
+    return lines + [dialect.assign(name, text) for name, text in {**wanted, SHELL: dialect.name}.items()]
 
 
 def undo(dialect: Dialect, names: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     """The lines that put such a shell back: what was kept returns, all else that was set goes."""
-    known = {name: _BEFORE + name for name in names}
+    once = (name.removeprefix(_BEFORE) for name in environment if name.startswith(_BEFORE))
+    known = {name: _BEFORE + name for name in (*names, *filter(_SETTING.fullmatch, once))}
     kept = {name: before for name, before in known.items() if before in environment}
     return [
-        *(dialect.remove(name) for name in known if name not in kept),
+        *(dialect.remove(name) for name in (SHELL, *known) if name not in kept),
+        *(dialect.unhide(name, _LOCAL + name) for name in known if dialect.unhide and name not in kept),
         *(dialect.copy(name, before) for name, before in kept.items()),
         # Last: Windows takes https_proxy and HTTPS_PROXY for one.
         *(dialect.remove(before) for before in kept.values()),
     ]
 
 
+def _is_azures(name: str) -> bool:
+    return name.startswith(("AZURE_", "ARM_"))
+
+
 def _may_be_secret(name: str) -> bool:
-    return name.startswith(("AZURE_", "ARM_")) and name not in _FOLDERS
+    return _is_azures(name) and not _SETTING.fullmatch(name)
+
+
+def forget_tokens(lab: LabFolder) -> None:
+    """What `az` cached of a lab that runs no more: the next one knows neither its tokens nor its answers."""
+    _remove(lab, "msal_*")
+
+
+def forget_sign_ins(lab: LabFolder) -> None:
+    """What `az` was signed in with, the secret too, which it keeps in plain text; its settings stay.
+
+    https://learn.microsoft.com/cli/azure/msal-based-azure-cli
+    """
+    forget_tokens(lab)
+    _remove(lab, "service_principal_entries.*")
+    _remove(lab, "azureProfile.json")
+
+
+def _remove(lab: LabFolder, pattern: str) -> None:
+    for path in lab.azure_config.glob(pattern):
+        path.unlink(missing_ok=True)

@@ -171,7 +171,10 @@ class Role:
         return key(self) == key(other)
 
     def __str__(self) -> str:
-        return f"hub {self.hub}, resource group {self.resource_group}, subscription {self.subscription_id}"
+        return (
+            f"hub {self.hub}, provisioning service {self.provisioning_service}, resource group {self.resource_group}, "
+            f"subscription {self.subscription_id}, tenant {self.tenant_id}"
+        )
 
 
 @dataclass(frozen=True)

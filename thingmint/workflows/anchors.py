@@ -52,12 +52,22 @@ def chain_needed(hub: "Hub", above: Sequence[Certificate], chosen: DeviceId, *, 
             "through the provisioning service.",
             detail="\n".join(f"{one.common_name}  {one.thumbprint}" for one in above),
             things_to_try=[
-                f"verify one: invoke verify{'' if issuer == family.DEFAULT.text else f' --ca {issuer}'}",
+                f"verify one: invoke verify{family.option(issuer)}",
                 "see what the hub has: invoke cas",
-                "or have the provisioning service let it in: invoke enroll",
+                f"or have the provisioning service let it in: invoke enroll{family.option(issuer)} connect --imei {chosen} --dps",
             ],
         )
     return above[0].thumbprint not in anchors
+
+
+def known_untrusted(session: Session, hub: "Hub", certificate: Certificate) -> bool:
+    """Whether the hub tells that it trusts no authority above `certificate`. False, too, where it cannot be asked."""
+    try:
+        anchors = _verified(hub)
+    except HubError:
+        return False
+    above = family.above(session.workspace, certificate)
+    return anchors is not None and not any(one.thumbprint in anchors for one in above)
 
 
 def _verified(hub: "Hub") -> set[str] | None:

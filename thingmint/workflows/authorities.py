@@ -65,7 +65,8 @@ def verify(session: Session, *, ca: str | None = None, name: str | None = None, 
         return
     certificate = possession.checked(session, signer)
     hub = targets.open_hub(session)
-    place = possession.Place(hub.certificates, hub.target.hub, "hub", "verify")
+    line, named = f"invoke verify{family.option(chosen.text)}", f" --name {name}" if name else ""
+    place = possession.Place(hub.certificates, hub.target.hub, "hub", line, named)
     possession.prove(session, place, signer, certificate, wanted, replace=replace)
     session.console.say(
         f"  {hub.target.hub_host} lets in devices of {certificate.common_name!r} until {certificate.not_after:%Y-%m-%d}"

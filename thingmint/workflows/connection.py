@@ -1,14 +1,16 @@
 """connect: speak as the device, then prove by the hub's own word that it heard."""
 
+import hashlib
 import json
 import random
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles
@@ -30,7 +32,8 @@ def connect(session: Session, *, imei: str | None, dps: bool = False, websockets
     """
     chosen = DeviceId.parse(imei)
     first = "register at the provisioning service, " if dps else ""
-    if targets.dry(session, f"{first}connect as {chosen}, send telemetry and read the registry"):
+    port = "websockets (port 443)" if websockets else "MQTT (port 8883)"
+    if targets.dry(session, f"{first}connect as {chosen} over {port}, send telemetry and read the registry"):
         return ""
     certificate = identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
     _require_key_here(DeviceFiles.of(session.workspace, chosen), chosen)
@@ -43,7 +46,10 @@ def connect(session: Session, *, imei: str | None, dps: bool = False, websockets
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
 
     def speak() -> str:
-        _send(session, hub, chosen, shown, body, websockets=websockets)
+        try:
+            _send(session, hub, chosen, shown, body, websockets=websockets)
+        except HubError as refusal:
+            raise _explained(session, hub, chosen, certificate, refusal) from None
         return body
 
     session.console.result(heard(session, hub, chosen, speak))
@@ -92,6 +98,32 @@ def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Cert
     if found.authentication == registration.THUMBPRINT:
         return DeviceFiles.of(session.workspace, chosen).certificate
     return anchors.presented(session, hub, chosen, certificate)
+
+
+def _explained(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, refusal: HubError) -> HubError:
+    """The refusal with its reason, where the registry shows one: a device is told none."""
+    try:
+        known = entrance.standing(session, hub, chosen)
+    except HubError:
+        return refusal
+    found = known.identity
+    if refusal.status != 401 or found is None:
+        return refusal
+    if found.status != "enabled":
+        why = f"{chosen} is {found.status} on {hub.target.hub}."
+        things = [f"let it in again: {known.let_in(session, chosen)}"]
+    elif found.authentication == registration.THUMBPRINT and not set(found.thumbprints) & _thumbprints(certificate):
+        why = "The hub knows another certificate of it: a new one counts once it came in with that."
+        things = [f"invoke connect --imei {chosen} --dps"]
+    else:
+        return refusal
+    return HubError(f"{refusal.message} {why}", detail=refusal.detail, things_to_try=things, status=refusal.status)
+
+
+def _thumbprints(certificate: Certificate) -> set[str]:
+    """In both forms that a hub takes."""
+    der = ssl.PEM_cert_to_DER_cert(certificate.pem.decode("ascii"))
+    return {certificate.thumbprint, hashlib.sha256(der).hexdigest().upper()}
 
 
 def _require_key_here(own: DeviceFiles, chosen: DeviceId) -> None:

@@ -42,6 +42,15 @@ class _Found:
 
     @property
     def linked(self) -> bool:
+        return self.hub is not None and self._names_it
+
+    @property
+    def stale(self) -> bool:
+        """A link outlives its hub, and holds a key that no later hub of that name has."""
+        return self.hub is None and self._names_it
+
+    @property
+    def _names_it(self) -> bool:
         return self.service is not None and self.service.is_linked(self.hub_host)
 
     @property
@@ -53,11 +62,12 @@ class _Found:
 def hub_create(session: Session, *, sku: str | None, location: str | None, yes: bool = False) -> None:
     """Show subscription, names, locations and cost classes; ask; make what is missing, each with its progress."""
     wish = _wish(session, sku, location)
+    targets.require_sign_in(session, "hub-create")
     if session.dry:
         targets.announce(session)
         for line in _lines(session, wish, None):
             session.console.say(line)
-        session.console.say("would make what of these is missing (whether it is was not asked)")
+        session.console.say("would look which of these are missing, ask, and make them")
         return
     with _opened(session) as (resources, target):
         found = _look(resources, target)
@@ -138,6 +148,8 @@ def _lines(session: Session, wish: _Wish, found: _Found | None) -> Iterator[str]
         state = "" if found is None else "  exists" if there else "  to be made"
         yield f"  {what:<20}  {name:<{width}}  {place}{f'  {cost}' if cost else ''}{state}"
     state = "" if found is None else "  exists" if found.linked else "  to be made"
+    if found and found.stale:
+        state += " anew: the one that is there is of a hub that is gone"
     yield f"  {'link':<20}  {azure.hub} → {azure.provisioning_service}{state}"
     if session.settings.target == "lab":
         yield f"  in the lab nothing is charged; on Azure: {_PRICES}"
@@ -157,8 +169,9 @@ def _tell_kept(session: Session, wish: _Wish, found: _Found) -> None:
             say(f"kept: {one.name} is in {one.location}, not in {wish.location}: what exists does not move")
     if found.hub and found.hub.sku != wish.sku:
         say(f"kept: {found.hub.name} is {found.hub.sku}, not {wish.sku}")
-    if found.service and not found.linked and found.service.hubs:
-        say(f"kept: {found.service.name} is linked to {', '.join(found.service.hubs)}, too")
+    others = [one for one in found.service.hubs if one.casefold() != found.hub_host.casefold()] if found.service else []
+    if found.service and not found.linked and others:
+        say(f"kept: {found.service.name} is linked to {', '.join(others)}, too")
 
 
 def _require_possible(resources: "Resources", found: _Found, wish: _Wish) -> None:
@@ -196,6 +209,10 @@ def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) 
         if found.group is None:
             resources.make_group(wish.location, wish.tags)
             console.say(f"made: resource group {azure.resource_group}")
+        if found.stale:  # first: a run that is cut off leaves no link behind that looks whole and is not
+            with console.waiting(f"the provisioning service {azure.provisioning_service}") as tick:
+                _link(resources, found.hub_host, tick, there=False)
+            console.say(f"unlinked: {azure.hub}, which is gone, from {azure.provisioning_service}")
         with console.waiting(f"the hub {azure.hub}") as tick:
             made = _made(
                 resources.hub,
@@ -236,13 +253,14 @@ def _made(read: Callable[[], object], make: Callable[[], None], settle: Callable
     return True
 
 
-def _link(resources: "Resources", host: str, tick: Callable[[], None]) -> bool:
-    """Add the link unless it is there; what somebody changed meanwhile is read again first. False if it was there."""
+def _link(resources: "Resources", host: str, tick: Callable[[], None], *, there: bool = True) -> bool:
+    """Add the link, or take it out; what somebody changed meanwhile is read again first. False if it was so already."""
+    change = resources.add_link if there else resources.remove_link
     for turn in range(_TURNS):
-        if resources.settle_service(tick).is_linked(host):
+        if resources.settle_service(tick).is_linked(host) == there:
             return False
         try:
-            resources.add_link(tick)
+            change(tick)
         except HubError as refusal:
             if refusal.status not in {409, 412} or turn == _TURNS - 1:
                 raise

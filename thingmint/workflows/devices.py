@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 from thingmint.ids import DeviceId
 from thingmint.pki import bench
+from thingmint.pki.authority import family
 from thingmint.pki.device import identity, renewal
-from thingmint.pki.device.record import DeviceFiles
+from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.signer import Signer
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
-from thingmint.workflows import consent, entrance, options, registration, targets
+from thingmint.workflows import anchors, consent, entrance, options, registration, targets
 
 if TYPE_CHECKING:
     from thingmint.hub.identity import Identity
+    from thingmint.workflows.targets import Hub
 
 
 def device(
@@ -43,17 +45,37 @@ def device(
             identity.require_possible(locked, signer, chosen, wish)
     hub = registration.open_hub(session, chosen, wanted=register)
     options.warn_of_doubt(session, chosen)
-    enabled = registration.register(session, hub, chosen) if hub else True
+    enabled = registration.register(session, hub, chosen, renew=renew) if hub else True
     with bench.locked(session) as locked:
         made = (renewal.renew if renew else identity.make)(locked, signer, chosen, wish)
         if hub:
             registration.record(session, made.files, hub.target.hub_host)
     tell(session, made, renewed=renew)
     if made.certificate and not made.files.key_in_modem:
-        registers = f"invoke device --imei {chosen} registers it on the hub"
-        connects = f"invoke connect --imei {chosen}" if enabled else registration.lets_in(chosen)
-        session.console.next_step(connects if register else registers)
+        session.console.next_step(_next(session, hub, signer, made) if enabled else lets_in(session, chosen))
     return made
+
+
+def _next(session: Session, hub: "Hub | None", signer: Signer, made: identity.Identity) -> str:
+    """What the device needs to be heard, as far as that is known."""
+    connects = f"invoke connect --imei {made.device}"
+    if hub is None:
+        record = Record.read(made.files.record)
+        by_service = "through the provisioning service"
+        if record and record.registered_on:
+            return f"{connects}; if it comes in {by_service}: {connects} --dps"
+        return (
+            f"invoke device --imei {made.device} registers it on the hub; {connects} --dps has it come in {by_service}"
+        )
+    if made.certificate and anchors.known_untrusted(session, hub, made.certificate):
+        return f"invoke verify{family.option(signer.name)} {connects.removeprefix('invoke ')}"
+    return connects
+
+
+def lets_in(session: Session, chosen: DeviceId) -> str:
+    """What to type of one that is registered, and disabled."""
+    again = registration.let_in(session, chosen, by_service=False, blocked=False, disabled=True)
+    return f"{again} lets it in again"
 
 
 def finish_renewal(locked: bench.Bench, signer: Signer, chosen: DeviceId, wish: Wish) -> bool:
@@ -119,15 +141,16 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     with bench.locked(session):
         registration.record(session, own, None)
     session.console.say(f"deleted: the identity of {chosen} on {hub.target.hub}; the device can no longer connect")
-    comes_back = entrance.warn_of_return(session, hub, chosen)
+    standing = entrance.standing(session, hub, chosen)
+    comes_back = entrance.warn_of_return(session, hub, chosen, standing.ways)
     stays = [path.name for path in (own.key, own.csr, own.certificate, own.chain) if path.exists()]
     if stays:
         revoked = identity.revoked(session.workspace, chosen)
         state = "is revoked" if revoked else "stays valid"
         session.console.say(f"  what stays: {', '.join(stays)} in {session.workspace.devices}; its certificate {state}")
         if not comes_back:
-            again = own.renewed_by if revoked else f"invoke device --imei {chosen}"
-            session.console.next_step(f"{again} registers it again")
+            again = standing.let_in(session, chosen) or f"invoke device --imei {chosen}"
+            session.console.next_step(f"{again} lets it in again")
 
 
 def _time(value: datetime | None) -> str:

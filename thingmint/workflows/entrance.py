@@ -1,5 +1,7 @@
 """The provisioning service as a device's way in: its id scope, whether it would let one in, and how one is kept out."""
 
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from thingmint.workflows import registration, targets
 if TYPE_CHECKING:
     from thingmint.device.registration import Assignment
     from thingmint.hub.enrollments import EnrollmentGroup, IndividualEnrollment, RegistrationState
+    from thingmint.hub.identity import Identity
     from thingmint.hub.resources import ServiceResource
     from thingmint.workflows.targets import Hub
 
@@ -51,6 +54,9 @@ def require_service(hub: "Hub") -> "ServiceResource":
     return found
 
 
+_TURNS = 4  # how often a device registers where another registration of it comes between
+
+
 @dataclass(frozen=True)
 class Ways:
     """How one device comes in: the groups of an authority above it, an enrollment of its own, and what it has done."""
@@ -69,6 +75,50 @@ class Ways:
         return bool(self.groups or self.own or self.registration)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a device is known: its identity on the hub, and its ways in; None where there are none, or it was not told.
+
+    `untold` is why not, where that may be told another time.
+    """
+
+    identity: "Identity | None"
+    ways: Ways | None
+    untold: HubError | None = None
+
+    @property
+    def by_service(self) -> bool:
+        """Whether the provisioning service brings it to the hub: it did, or nobody did yet and that would."""
+        if self.identity is not None:
+            return self.identity.authentication == registration.THUMBPRINT
+        return self.ways is not None and self.ways.open
+
+    @property
+    def disabled(self) -> bool:
+        return self.identity is not None and self.identity.status == "disabled"
+
+    def let_in(self, session: Session, chosen: DeviceId) -> str:
+        """The line that lets it in again; nothing where nothing keeps it out."""
+        blocked = self.ways is not None and self.ways.blocked
+        return registration.let_in(session, chosen, by_service=self.by_service, blocked=blocked, disabled=self.disabled)
+
+
+def standing(session: Session, hub: "Hub", chosen: DeviceId) -> Standing:
+    """For tasks of the hub, whose user may have no say in a provisioning service: that is told, and no error."""
+    own = DeviceFiles.of(session.workspace, chosen).certificate
+    above = family.above(session.workspace, inspect.read_certificate(own)) if own.exists() else ()
+    identity = registration.known(session, hub, chosen)
+    unknown = f"whether {chosen} comes in through {hub.target.provisioning_service}, too, was not told"
+    if hub.target.connection_string:
+        session.console.warn(f"{unknown}: a connection string is for the hub alone.")
+        return Standing(identity, None)
+    try:
+        return Standing(identity, ways(hub, chosen, above))
+    except HubError as refusal:
+        session.console.warn(f"{unknown}: {refusal.message}")
+        return Standing(identity, None, None if refusal.status in {401, 403} else refusal)
+
+
 def ways(hub: "Hub", chosen: DeviceId, above: Sequence[Certificate]) -> Ways | None:
     """`above` are the device's authorities. None where there is no provisioning service."""
     if hub.resources.service() is None:
@@ -82,45 +132,21 @@ def ways(hub: "Hub", chosen: DeviceId, above: Sequence[Certificate]) -> Ways | N
     )
 
 
-def ways_or_warning(session: Session, hub: "Hub", chosen: DeviceId, above: Sequence[Certificate]) -> Ways | None:
-    """The same for tasks of the hub, whose user may have no say in a provisioning service: that is told, and no error."""
-    unknown = f"whether {chosen} comes in through {hub.target.provisioning_service}, too, was not asked"
-    if hub.target.connection_string:
-        session.console.warn(f"{unknown}: a connection string is for the hub alone.")
-        return None
-    try:
-        return ways(hub, chosen, above)
-    except HubError as refusal:
-        if refusal.status not in {401, 403}:
-            raise
-        session.console.warn(f"{unknown}: {refusal.message}")
-        return None
+def block(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, found: Ways) -> None:
+    """Keep it out of the provisioning service, also where nothing would let it in today: a group may be made tomorrow.
 
-
-def block(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> bool:
-    """Keep it out of the provisioning service where it came in, or would. Whether it is kept out there.
-
-    The group of its authority stays open for all others; a disabled enrollment of its own counts before that.
+    The service asks no revocation list. A disabled enrollment of the device's own counts before every group.
     """
     service = hub.target.provisioning_service
-    found = ways_or_warning(session, hub, chosen, family.above(session.workspace, certificate))
-    if found is None or not found.open:
-        return False
     if found.blocked:
         session.console.say(f"unchanged: {chosen} is blocked on {service} already")
     else:
         hub.enrollments.block(chosen.text, certificate.pem)
         session.console.say(f"blocked: {chosen} on {service}, by a disabled enrollment of its own")
-    return True
 
 
-def warn_of_return(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
+def warn_of_return(session: Session, hub: "Hub", chosen: DeviceId, found: Ways | None) -> bool:
     """Where a device whose identity was deleted comes back at its next registration, say so, and how to keep it out."""
-    own = DeviceFiles.of(session.workspace, chosen)
-    above = (
-        family.above(session.workspace, inspect.read_certificate(own.certificate)) if own.certificate.exists() else ()
-    )
-    found = ways_or_warning(session, hub, chosen, above)
     if found is None or not found.open or found.blocked:
         return False
     session.console.warn(
@@ -139,18 +165,24 @@ def come_in(
     own = DeviceFiles.of(session.workspace, chosen)
     scope = id_scope(session, hub)
     session.console.say(f"registering {chosen} at {PROVISIONING_DEVICES} (id scope {scope}) with {own.chain.name}")
-    try:
-        assigned = register(
-            hub.target,
-            scope,
-            chosen.text,
-            certificate_chain=own.chain,
-            key=own.key,
-            timeout=targets.ANSWER_SECONDS[hub.target.kind],
-            websockets=websockets,
-        )
-    except HubError as refusal:
-        raise _explained(session, hub, chosen, certificate, scope, refusal) from None
+    for turn in range(1, _TURNS + 1):
+        try:
+            assigned = register(
+                hub.target,
+                scope,
+                chosen.text,
+                certificate_chain=own.chain,
+                key=own.key,
+                timeout=targets.ANSWER_SECONDS[hub.target.kind],
+                websockets=websockets,
+            )
+            break
+        except HubError as refusal:
+            # Whoever registers the same device meanwhile makes the service forget the operation that is asked for.
+            if refusal.status != 404 or turn == _TURNS:
+                raise _explained(session, hub, chosen, certificate, scope, refusal) from None
+            session.console.say("another registration of it may have replaced this one: it registers again")
+            time.sleep(random.uniform(0, turn))  # noqa: S311 - apart from the other, no secret
     session.console.say(f"assigned: {chosen} to {assigned.hub_host}")
     _require_ours(hub, chosen, assigned)
     with bench.locked(session):
@@ -179,7 +211,7 @@ def _explained(
 ) -> HubError:
     """The refusal with its reason: a device is told next to nothing, but the service tells who may ask it."""
     try:
-        reason = _reason(hub, chosen, family.above(session.workspace, certificate), scope)
+        reason = _reason(session, hub, chosen, certificate, scope, refusal)
     except HubError:
         return refusal
     if reason is None:
@@ -194,35 +226,42 @@ def _explained(
     )
 
 
-def _reason(hub: "Hub", chosen: DeviceId, above: Sequence[Certificate], scope: str) -> tuple[str, list[str]] | None:
+def _reason(
+    session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, scope: str, refusal: HubError
+) -> tuple[str, list[str]] | None:
     service = hub.target.provisioning_service
     described = hub.resources.service()
-    found = ways(hub, chosen, above)
+    found = ways(hub, chosen, family.above(session.workspace, certificate))
+    issuer = family.issuer_of(session.workspace, certificate)
+    ca = family.option(issuer.name) if issuer else ""
     if described is None or found is None:
         return f"There is no provisioning service {service}.", ["make it: invoke hub-create"]
     if described.id_scope != scope:
         things = [f"set azure.id_scope to {described.id_scope}, or to null: it is asked for then"]
         return f"The id scope of {service} is {described.id_scope}, not {scope}.", things
     if found.blocked:
-        things = [f"let it in again: invoke enrollment-delete --imei {chosen}"]
+        known = Standing(hub.registry.get(chosen.text), found)
+        things = [f"let it in again: {known.let_in(session, chosen)}"]
         return f"A disabled enrollment of its own blocks it on {service}.", things
     if not found.own and not found.groups:
         return f"No enrollment group of {service} has its CA.", [
-            "enroll the CA: invoke enroll",
+            f"enroll the CA: invoke enroll{ca}",
             "see what there is: invoke enrollments",
         ]
     if not found.own and all(one.status == "disabled" for one in found.groups):
         group = found.groups[0].group_id
         return f"The enrollment group {group} is disabled.", [
-            f"make it anew: invoke enrollment-delete --group {group} enroll --group {group}"
+            f"make it anew: invoke enrollment-delete --group {group} enroll{ca} --group {group}"
         ]
     verified = {one.name.casefold() for one in hub.provisioning.list() if one.verified}
     if found.groups and not any(one.certificate.casefold() in verified for one in found.groups):
-        return f"Its CA is not verified on {service}.", ["prove possession of its key: invoke enroll"]
+        return f"Its CA is not verified on {service}.", [f"prove possession of its key: invoke enroll{ca}"]
     if found.groups and not any(
         described.is_linked(host) for one in found.groups for host in one.hubs or described.hubs
     ):
         return f"The hub of its enrollment group is not linked to {service}.", ["link it: invoke hub-create"]
+    if refusal.status == 404 and found.registration:
+        return "Another registration of it replaced this one.", ["run the same command again, once the other is done"]
     if found.registration and found.registration.error:
         return f"{service} says: {found.registration.error}", []
     return None

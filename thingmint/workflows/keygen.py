@@ -68,7 +68,7 @@ def device(
     with station.visit(session, chosen, named, leave) as visit:
         needed = enclosed.modem_needed(session.workspace, chosen, renew=renew)
         stale = _stale(visit, tags.own, force=leave.force) if needed else []
-        enabled = registration.register(session, hub, chosen) if hub else True
+        enabled = registration.register(session, hub, chosen, renew=renew) if hub else True
         csr = _generate(visit, signer, tags, stale) if needed else None
         with bench.locked(session) as locked:
             made = enclosed.issue(locked, signer, chosen, csr, wish, renew=renew)
@@ -79,7 +79,7 @@ def device(
             registration.record(session, made.files, hub.target.hub_host)
     devices.tell(session, made, renewed=renew)
     provides = f"invoke provision --imei {chosen} --port {named}"
-    session.console.next_step(f"{provides} adds the server roots" if enabled else registration.lets_in(chosen))
+    session.console.next_step(f"{provides} adds the server roots" if enabled else devices.lets_in(session, chosen))
     return made
 
 

@@ -14,15 +14,11 @@ from thingmint.workflows import targets
 
 if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
+    from thingmint.lab.environment import Dialect
 
 
 _NEXT_EMPTY = "invoke hub-create"
 _DEVICES_PORT = 8883  # what firmware uses unless told otherwise
-_USE = {
-    "sh": 'eval "$(invoke lab-env)"',
-    "powershell": "invoke lab-env --shell powershell | Out-String | Invoke-Expression",
-    "cmd": "invoke lab-env --shell cmd > lab-env.cmd, then: call lab-env.cmd",
-}
 _NEXT = "invoke rootca subca verify device --imei ID; invoke lab-down stops the lab"
 
 
@@ -40,12 +36,10 @@ def up(session: Session, *, empty: bool = False, chaos: str | None = None, liste
 
     session.workspace.prepare()
     running = control.running(session)
-    lab = control.start(
-        session, empty=empty, chaos=wanted, listen=reached
-    )  # also of a running one: it may play another hub
+    # Also of a running one: it may play another hub.
+    lab = control.start(session, empty=empty, chaos=wanted, listen=reached)
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
-    _tell(session, lab)
-    session.console.next_step(_NEXT_EMPTY if empty else _NEXT)
+    session.console.next_step(_tell(session, lab))
 
 
 def down(session: Session) -> None:
@@ -54,10 +48,12 @@ def down(session: Session) -> None:
     if session.dry:
         session.console.say("would stop the lab")
         return
-    from thingmint.lab import control
+    from thingmint.lab import control, environment
 
-    used = LabFolder(session.workspace.lab).database.exists()
+    lab = LabFolder(session.workspace.lab)
+    used = control.in_use(lab)
     stopped = control.stop(session)
+    environment.forget_tokens(lab)
     session.console.say("stopped: the lab" if stopped else "unchanged: no lab was running")
     if used:
         session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
@@ -77,8 +73,8 @@ def run(session: Session, *, empty: bool, chaos: str | None = None, listen: str 
     session.workspace.prepare()
 
     def ready(lab: "RunningLab") -> None:
-        _tell(session, lab)
-        session.console.say(f"next, in another terminal: {_NEXT_EMPTY if empty else _NEXT}")
+        next_step = _tell(session, lab)
+        session.console.say(f"next, in another terminal: {next_step}")
 
     control.serve(session, ready, empty=empty, chaos=wanted, listen=reached)
 
@@ -87,12 +83,11 @@ def env(session: Session, *, shell: str | None, undo: bool) -> None:
     """The lines that set a shell up for the lab, or put it back, on stdout; all else on stderr."""
     from thingmint.lab import environment
 
-    named = shell or ("powershell" if os.name == "nt" else "sh")
-    dialect = environment.DIALECTS.get(named)
+    dialect = environment.at_hand(os.environ) if shell is None else environment.spoken(shell)
     if dialect is None:
-        raise InputError(f"--shell {named!r} is no shell that is known here.", things_to_try=environment.DIALECTS)
+        raise InputError(f"--shell {shell!r} is no shell that is known here.", things_to_try=environment.DIALECTS)
     if undo:
-        _put_back(session, named)
+        _put_back(session, dialect)
         return
     if session.settings.target != "lab":
         raise InputError(
@@ -101,36 +96,46 @@ def env(session: Session, *, shell: str | None, undo: bool) -> None:
         )
     _announce(session)
     if session.dry:
-        session.console.say(f"would start the lab and print the lines that set {named} up for it")
+        session.console.say(f"would start the lab and print the lines that set {dialect.name} up for it")
         return
     lab = targets.open_lab(session)
     folder, role = LabFolder(lab.folder), Role.of(session.settings)
     files.make_private_directory(folder.azure_config)
     # az would go on with tokens and answers of an earlier start, which this lab does not know; so it asks again.
-    for cache in folder.azure_config.glob("msal_*"):
-        cache.unlink(missing_ok=True)
+    environment.forget_tokens(folder)
     wanted = environment.variables(folder, role, lab.proxy_port, os.environ)
-    _print(session, named, environment.set_up(dialect, wanted, os.environ))
-    removed = environment.foreign(os.environ, wanted)
-    if removed:
-        session.console.say(f"removed from this shell, and kept nowhere: {', '.join(removed)}")
-    session.console.say("from this shell, Azure's clients reach the lab alone, until --undo or its end")
+    _print(session, dialect, "", environment.set_up(dialect, wanted, os.environ))
+    lost = environment.lost(os.environ, wanted)
+    if lost:
+        session.console.say(f"removed from this shell, and kept nowhere: {', '.join(lost)}")
+    session.console.say("from this shell, Azure's clients reach the lab alone, until its end or:")
+    session.console.say(f"  {dialect.used(' --undo')}")
+    session.console.say(
+        f"az keeps the secret that it signs in with, readable, in {folder.azure_config} until then: give it no real one"
+    )
     session.console.next_step(f"az login --service-principal --username any --password any --tenant {role.tenant_id}")
 
 
-def _put_back(session: Session, named: str) -> None:
+def _put_back(session: Session, dialect: "Dialect") -> None:
     from thingmint.lab import environment
 
-    if environment.MARK not in os.environ:
+    folder = environment.folder_of(os.environ)
+    if folder is None:
         session.console.say("unchanged: this shell is not set up for the lab")
         return
+    lab = LabFolder(folder)
+    if session.dry:
+        session.console.say(f"would print the lines that put {dialect.name} back, and sign az out of {lab.path}")
+        return
     # Any lab's: its names are what counts here.
-    names = environment.variables(LabFolder(session.workspace.lab), Role.of(session.settings), 0, os.environ)
-    _print(session, named, environment.undo(environment.DIALECTS[named], names, os.environ))
+    names = environment.variables(lab, Role.of(session.settings), 0, os.environ)
+    _print(session, dialect, " --undo", environment.undo(dialect, names, os.environ))
+    if lab.secrets.exists():  # a lab's folder indeed
+        environment.forget_sign_ins(lab)
     session.console.say("this shell is as it was before, but for credentials (AZURE_…, ARM_…): set yours again")
 
 
-def _print(session: Session, named: str, lines: list[str]) -> None:
+def _print(session: Session, dialect: "Dialect", options: str, lines: list[str]) -> None:
     text = "\n".join(lines)
     encoding = (sys.stdout and sys.stdout.encoding) or "utf-8"
     try:
@@ -142,17 +147,22 @@ def _print(session: Session, named: str, lines: list[str]) -> None:
         ) from None
     session.console.result(text)
     if sys.stdout and sys.stdout.isatty():
-        session.console.say(f"nothing is set yet; in {named}: {_USE[named]}")
+        session.console.say(f"nothing is set yet; in {dialect.name}: {dialect.used(options)}")
 
 
 def _announce(session: Session) -> None:
     session.console.announce(f"lab ({session.workspace.lab})")
 
 
-def _tell(session: Session, lab: "RunningLab") -> None:
+def _tell(session: Session, lab: "RunningLab") -> str:
+    """Where it answers. Returns what to type next."""
+    from thingmint.lab import control
+
+    stands = control.hub_stands(session)
+    host = session.settings.hub_host
     session.console.say(
-        f"  {session.settings.hub_host} on this machine: https://localhost:{lab.https_port}, "
-        f"MQTT on port {lab.mqtt_port}, CONNECT proxy on port {lab.proxy_port}"
+        f"  {f'{host} on this machine' if stands else f'on this machine, where {host} is not made yet'}: "
+        f"https://localhost:{lab.https_port}, MQTT on port {lab.mqtt_port}, CONNECT proxy on port {lab.proxy_port}"
     )
     session.console.say(f"  watch it: {lab.page}")
     if lab.chaos:
@@ -164,6 +174,7 @@ def _tell(session: Session, lab: "RunningLab") -> None:
     session.console.say(
         f"  log: {lab.folder / 'lab.log'} · ends after {session.settings.lab.idle_minutes} idle minutes"
     )
+    return _NEXT if stands else _NEXT_EMPTY
 
 
 def _tell_outside(session: Session, lab: "RunningLab", listen: listening.Listen) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.audit import audit
@@ -24,7 +24,6 @@ from thingmint.session import Session
 from thingmint.workflows import consent, devices, entrance, options, registration, targets
 
 if TYPE_CHECKING:
-    from thingmint.hub.identity import Identity
     from thingmint.workflows.targets import Hub
 
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
@@ -33,9 +32,8 @@ REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "
 
 def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes: bool = False) -> None:
     """Lock a device out, where it comes in before where it is: blocked on the provisioning service, its identity disabled
-    on the hub, since neither checks a CRL; then the index says revoked."""
-    from thingmint.hub.transport import anew
-
+    on the hub, since neither checks a CRL; then the index says revoked. Raises HubError at the end where it is not blocked.
+    """
     chosen = DeviceId.parse(imei)
     why = reason or "unspecified"
     if why not in REASONS:
@@ -49,32 +47,79 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             things_to_try=[f"to lock it out of the hub alone: invoke device-delete --imei {chosen}"],
         )
     signer = identity.signer_of(session.workspace, chosen, None)
-    blocked = came_in = False
-    if not targets.dry(session, f"disable the identity {chosen}"):
+    known = late = None
+    service = session.settings.azure.provisioning_service
+    if not targets.dry(session, f"block {chosen} on {service} and disable its identity"):
         _unlock(session, signer, own)  # before anything changes: without the key there is no revocation
         hub = targets.open_hub(session)
-        consent.ask(session, f"revoke the certificate of {chosen} and disable it on {hub.target.hub}", yes=yes)
-        blocked = entrance.block(session, hub, chosen, inspect.read_certificate(own.certificate))
-        found = anew(lambda: _disabled(session, hub, chosen))
-        came_in = found is not None and found.authentication == registration.THUMBPRINT
+        known = entrance.standing(session, hub, chosen)
+        shut = f"disable it on {hub.target.hub}"
+        if known.ways:
+            shut = f"block it on {service}, {shut}"
+        consent.ask(session, f"revoke the certificate of {chosen}, {shut}", yes=yes)
+        late = _lock_out(session, hub, chosen, inspect.read_certificate(own.certificate), known)
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
-        if not session.dry and Database(signer).status(inspect.read_certificate(own.certificate).serial) == "R":
+        revoked, listed = _done(session, signer, own)
+        if revoked:
             session.console.say(f"unchanged: {own.certificate} is revoked already")
-            return
-        transaction.revoke(locked, signer, own.certificate, reason=why)
-        made = revocation.make_crl(locked, signer)
-    session.console.say(f"revoked: {own.certificate} ({why})")
-    _tell_crl(session, made)
-    session.console.say("  what stays: its files, and its identity, which stays disabled")
-    unblocked = f"enrollment-delete --imei {chosen} --yes " if blocked else ""
-    session.console.next_step(
-        f"to let it in again: invoke {unblocked}device-delete --imei {chosen} --yes {own.renewed_by.removeprefix('invoke ')}"
-        f"{' --no-register' if came_in else ''}"
+        else:
+            transaction.revoke(locked, signer, own.certificate, reason=why)
+            session.console.say(f"{'would be revoked' if session.dry else 'revoked'}: {own.certificate} ({why})")
+        if not listed:
+            _tell_crl(session, revocation.make_crl(locked, signer))
+    if known is None:
+        return
+    session.console.say(
+        f"  what stays: its files{', and its identity, which stays disabled' if known.identity else ''}"
     )
+    again = registration.let_in(
+        session,
+        chosen,
+        by_service=known.by_service,
+        blocked=known.ways is not None,
+        disabled=known.identity is not None,
+    )
+    session.console.next_step(f"to let it in again: {again}")
+    if late is not None:
+        raise HubError(
+            f"{chosen} is revoked, but not blocked on {service}: {late.message}",
+            detail=late.detail,
+            things_to_try=["run the same line again: what is done stays done", *late.things_to_try],
+            status=late.status,
+            code=late.code,
+        )
 
 
-def _disabled(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | None":
+def _lock_out(
+    session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, known: entrance.Standing
+) -> HubError | None:
+    """At the provisioning service first, through which it would come back; and on the hub, whatever became of the first.
+
+    Returns why it could not be blocked.
+    """
+    from thingmint.hub.transport import anew
+
+    late = known.untold
+    if known.ways is not None:
+        try:
+            entrance.block(session, hub, chosen, certificate, known.ways)
+        except HubError as refusal:
+            late = refusal
+    anew(lambda: _disable(session, hub, chosen))
+    return late
+
+
+def _done(session: Session, signer: Signer, own: DeviceFiles) -> tuple[bool, bool]:
+    """Whether an earlier run has revoked it, and whether the revocation list names it: a cut may come between the two."""
+    if session.workspace.only_planned(own.certificate):
+        return False, False
+    serial = inspect.read_certificate(own.certificate).serial
+    revoked = Database(signer).status(serial) == "R"
+    return revoked, revoked and revocation.lists(signer, serial)
+
+
+def _disable(session: Session, hub: "Hub", chosen: DeviceId) -> None:
     found = registration.known(session, hub, chosen)
     if found is None:
         session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
@@ -83,15 +128,14 @@ def _disabled(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | Non
     else:
         hub.registry.disable(chosen.text, etag=found.etag)
         session.console.say(f"disabled: {chosen} on {hub.target.hub}")
-    return found
 
 
 def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:
-    """Ask for what the authority's key needs, unless the certificate is revoked already."""
+    """Ask for what the authority's key needs, unless all that it does is done already."""
     signer.able_to_sign()
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
-        if Database(signer).status(inspect.read_certificate(own.certificate).serial) != "R":
+        if not all(_done(session, signer, own)):
             access.unlock(session, signer)
 
 

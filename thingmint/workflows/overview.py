@@ -14,6 +14,7 @@ Facts = dict[str, Any]
 
 def hub_show(session: Session, *, as_json: bool = False) -> None:
     """On stdout. Raises HubError where there is no hub, after what there is was shown."""
+    targets.require_sign_in(session, "hub-show")
     if targets.dry(session, "look at the hub, its provisioning service and their link"):
         return
     from thingmint.hub.certificates import HubCertificates
@@ -52,7 +53,10 @@ def hub_show(session: Session, *, as_json: bool = False) -> None:
         raise HubError(f"there is no hub {target.hub} {where}.", things_to_try=["make it: invoke hub-create"])
     if service is None or not service.is_linked(target.hub_host):
         what = "is not linked to the hub" if service else "is missing"
-        session.console.say(f"the provisioning service {target.provisioning_service} {what}: only `enroll` needs it")
+        session.console.say(
+            f"the provisioning service {target.provisioning_service} {what}: "
+            "only devices that come in through it need it (`enroll`, `connect --dps`)"
+        )
         session.console.next_step("invoke hub-create")
     elif hub.provisioning == "Succeeded" and not facts["hub"]["verifiedCertificates"]:
         session.console.next_step("invoke rootca subca verify")

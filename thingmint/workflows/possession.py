@@ -1,5 +1,6 @@
 """An authority taken to a service, hub or provisioning service alike: upload, code, proof, verified."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an authority goes: the service's own name, what it is, and the task that takes authorities there."""
+    """Where an authority goes: the service's own name, what it is, and the line that takes this authority there."""
 
     certificates: "CaCertificates"
     name: str  # iot-hub001-0xacc5-dev
     kind: str  # hub, provisioning service
-    task: str  # verify
+    line: str  # invoke verify --ca factory-a, without its --name
+    named: str = ""  # --name cert-x, where it was named
+    referring: Callable[[], Sequence[str]] = tuple  # who goes by the certificate of that name, for people to read
 
 
 def prove(
@@ -43,6 +46,8 @@ def prove(
             return
         _require_own(session, place, found, certificate, name, replace=replace)
         _prove(session, place, signer, certificate, found, name)
+        if found and found.thumbprint != certificate.thumbprint:
+            session.console.say(f"replaced: {name} on {place.name}, which was {found.thumbprint}")
         session.console.say(f"verified: {name} on {place.name}, thumbprint {certificate.thumbprint}")
 
     session.workspace.prepare()
@@ -111,7 +116,6 @@ def _require_own(
     if found is None or found.thumbprint == own.thumbprint:
         return
     if not replace:
-        first_four = session.settings.azure.subscription_id[:4]
         raise InputError(
             f"{name} on {place.name} is another certificate than this workspace's.",
             detail=(
@@ -120,10 +124,12 @@ def _require_own(
             ),
             things_to_try=[
                 "use the team's authority: invoke ca-import --from FILE (a colleague's ca-export makes that file)",
-                f"give yours a name of its own: invoke {place.task} --name cert-0x{first_four}-subca-<user>",
-                f"put yours in its place; the devices of the other are then refused: invoke {place.task} --replace",
+                f"give yours a name of its own: {place.line} --name {name}-<user>",
+                f"put yours in its place; the devices of the other are then refused: {place.line}{place.named} --replace",
             ],
         )
+    for one in place.referring():
+        session.console.say(f"  {one} goes by {name}: from now on, its devices are those of {own.common_name!r}")
     consent.ask(session, f"replace {name} ({found.thumbprint})", yes=True)
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
-from thingmint.pki.device.record import DeviceFiles, Record
+from thingmint.pki.device import identity
+from thingmint.pki.device.record import KEYGEN, DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.workflows import targets
 
@@ -25,8 +26,27 @@ def open_hub(session: Session, chosen: DeviceId, *, wanted: bool) -> "Hub | None
     return None
 
 
-def lets_in(chosen: DeviceId) -> str:
-    return f"invoke device-delete --imei {chosen} device --imei {chosen} lets it in again"
+def let_in(session: Session, chosen: DeviceId, *, by_service: bool, blocked: bool, disabled: bool) -> str:
+    """The one line that lets a device in again; nothing where nothing keeps it out.
+
+    `by_service`: it comes in through the provisioning service; `blocked` there, `disabled` on the hub.
+    """
+    renewed_by = DeviceFiles.of(session.workspace, chosen).renewed_by
+    revoked = identity.revoked(session.workspace, chosen)
+    if not (blocked or disabled or revoked):
+        return ""
+    words = [f"enrollment-delete --imei {chosen} --yes"] if blocked else []
+    if disabled:
+        words.append(f"device-delete --imei {chosen} --yes")
+    makes = renewed_by.removeprefix("invoke ") if revoked else f"device --imei {chosen}"
+    if not by_service:
+        words += [makes] if disabled or revoked else []
+        return f"invoke {' '.join(words)}"
+    if revoked:
+        words.append(f"{makes} --no-register")
+    if KEYGEN not in renewed_by:
+        words.append(f"connect --imei {chosen} --dps")
+    return f"invoke {' '.join(words)}"
 
 
 def known(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | None":
@@ -38,7 +58,7 @@ def known(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | None":
     return seen(lambda: hub.registry.get(chosen.text), looks=5 if there else 1)
 
 
-def register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
+def register(session: Session, hub: "Hub", chosen: DeviceId, *, renew: bool = False) -> bool:
     """Whether the hub lets it in: an identity that somebody disabled stays so."""
     from thingmint.hub.transport import seen
 
@@ -54,25 +74,22 @@ def register(session: Session, hub: "Hub", chosen: DeviceId) -> bool:
                 raise
     else:
         session.console.say(f"unchanged: {chosen} is registered on {hub.target.hub} already")
-    require_x509_ca(hub, found)
+    require_x509_ca(hub, found, renew=renew)
     if found.status != "enabled":
-        session.console.warn(
-            f"{chosen} is {found.status} on the hub, which refuses it. To let it in again: "
-            f"invoke device-delete --imei {chosen} device --imei {chosen}"
-        )
+        session.console.warn(f"{chosen} is {found.status} on {hub.target.hub}, which refuses it")
     return found.status == "enabled"
 
 
-def require_x509_ca(hub: "Hub", found: "Identity") -> None:
+def require_x509_ca(hub: "Hub", found: "Identity", *, renew: bool = False) -> None:
     if found.authentication == THUMBPRINT:
         chosen = found.device_id
         raise InputError(
             f"{chosen} is registered on {hub.target.hub} by its certificate's thumbprint, as the provisioning "
             "service registers those that come in through it.",
             things_to_try=[
-                f"leave that to it: invoke device --imei {chosen} --no-register",
+                f"leave that to it: invoke device --imei {chosen}{' --renew' if renew else ''} --no-register",
                 f"a new certificate counts once it came in: invoke connect --imei {chosen} --dps",
-                f"or register it as any other: invoke device-delete --imei {chosen}, then run this again",
+                f"or register it as any other: invoke device-delete --imei {chosen}, then run this line again",
             ],
         )
     if found.authentication != X509_CA:

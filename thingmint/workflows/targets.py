@@ -48,12 +48,21 @@ def announce(session: Session, *, signed_in_as: str = "") -> None:
     session.console.announce(f"Azure · {azure.subscription_id} · {azure.hub}{who}")
 
 
-def dry(session: Session, deed: str) -> bool:
-    """With --dry: say that the task would do `deed` on the hub, and return True. The network is left alone."""
+def dry(session: Session, deed: str, where: str | None = None) -> bool:
+    """With --dry: say that the task would do `deed` there, or on the hub, and return True. The network is left alone."""
     if session.dry:
         announce(session)
-        session.console.say(f"would {deed} on {session.settings.azure.hub}")
+        session.console.say(f"would {deed} on {where or session.settings.azure.hub}")
     return session.dry
+
+
+def require_sign_in(session: Session, task: str) -> None:
+    """Raises InputError where a connection string is all there is, in the lab too: it opens the hub's registry alone."""
+    if session.settings.azure.auth == "connection-string":
+        raise InputError(
+            f"{task} needs a sign-in: azure.auth is connection-string, which is for the hub's registry alone.",
+            things_to_try=["set azure.auth to identity, or THINGMINT_AZURE_AUTH=identity; on Azure, run `az login`"],
+        )
 
 
 def open_hub(session: Session) -> Hub:
@@ -110,10 +119,10 @@ def azure_target(session: Session) -> Target:
     """Azure's public endpoints for the configured hub. Raises InputError in a shell whose proxy is the lab's."""
     from thingmint.lab import environment
 
-    if environment.MARK in os.environ:
+    if (folder := environment.folder_of(os.environ)) is not None:
         raise InputError(
-            f"this shell is set up for the lab in {os.environ[environment.MARK]}: nothing in it reaches Azure.",
-            things_to_try=['put it back: eval "$(invoke lab-env --undo)"', "use another terminal"],
+            f"this shell is set up for the lab in {folder}: nothing in it reaches Azure.",
+            things_to_try=[f"put it back: {environment.at_hand(os.environ).used(' --undo')}", "use another terminal"],
         )
     azure = session.settings.azure
     connection_string = None

@@ -131,6 +131,8 @@ def _own(workspace: Workspace, signer: Signer, own: Certificate, kin: Kin) -> It
     leftovers = [path for path in signer.db.glob("*.new") if path.name.startswith(("snapshot", *snapshot.TRACKED))]
     for path in leftovers:
         yield Finding(path, "a run was cut off", "it is made anew", by_itself=True)
+    if (staged := workspace.staged(signer.crl)).exists():
+        yield Finding(staged, "a run was cut off before it had made the revocation list", "it is taken away", True)
 
 
 def _cnf(signer: Signer) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from thingmint.pki.authority import family
 from thingmint.pki.device import identity
 from thingmint.pki.device.record import KEYGEN, DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
+from thingmint.pki.signer import Signer
+from thingmint.pki.signing import revocation
 from thingmint.pki.store.index import Row
 from thingmint.workspace import Workspace
 
@@ -47,6 +49,7 @@ def examine(workspace: Workspace, kin: Kin, known: Known) -> Devices:
         row = known.get(issuer or "", {}).get(certificate.serial)
         if row and row.status == "R":
             locked_out.append(f"{path.stem} (revoked)")
+            findings += _listed(next(one for one in kin.signers if one.name == issuer), certificate)
         else:
             findings += _device(path, certificate, kin, issuer, known)
     findings += _begun(workspace, known)
@@ -57,6 +60,13 @@ def examine(workspace: Workspace, kin: Kin, known: Known) -> Devices:
         cure = f"invoke device --imei {name} finishes it"
         findings.append(Finding(workspace.devices / "renewing" / name, "a renewal was cut off", cure))
     return Devices(len(paths), tuple(findings), tuple(locked_out))
+
+
+def _listed(signer: Signer, certificate: Certificate) -> Iterator[Finding]:
+    """A revocation list that does not name a device that was locked out. Where there is none, nobody wanted one."""
+    if signer.crl.exists() and not revocation.lists(signer, certificate.serial):
+        what = f"it does not list {certificate.common_name!r} ({certificate.serial}), which is revoked"
+        yield Finding(signer.crl, what, f"make it anew: invoke crl{family.option(signer.name)}")
 
 
 def _device(path: Path, certificate: Certificate, kin: Kin, issuer: str | None, known: Known) -> Iterator[Finding]:

@@ -18,6 +18,11 @@ def signer(workspace: Workspace, name: AuthorityName = DEFAULT) -> Signer:
     return Signer(workspace.ca / name.text)
 
 
+def option(name: str) -> str:
+    """What a line says beside its task where the authority is not the one that is meant without it."""
+    return "" if name == DEFAULT.text else f" --ca {name}"
+
+
 def root(workspace: Workspace) -> Signer:
     return signer(workspace, ROOT)
 

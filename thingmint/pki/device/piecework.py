@@ -119,7 +119,7 @@ def _prepare(job: Job, device: DeviceId, staged: list[tuple[Path, Path]]) -> Pre
         pair.require_agreement(own.key, own.csr, job.wish.key)
         return Prepared(device, look_at(request_of(workspace, device), job.terms))
     identity.require_no_request_of_a_modem(own, device)
-    pair.require_no_orphan(own.key, own.csr)
+    pair.require_no_orphan(workspace, own.key, own.csr)
     made = pair.in_process(
         own.key if own.key.exists() else None,
         job.wish.key or job.default_key,

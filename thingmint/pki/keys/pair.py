@@ -9,6 +9,7 @@ from thingmint.errors import InputError
 from thingmint.pki import inspect
 from thingmint.pki.bench import Bench
 from thingmint.pki.inspect import SigningRequest
+from thingmint.workspace import Workspace
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -40,7 +41,7 @@ def make(bench: Bench, *, key: Path, csr: Path, spec: KeyWish, request: RequestW
     key that stands at its name is whole. Raises InputError where what exists contradicts the wish.
     """
     workspace = bench.workspace
-    require_no_orphan(key, csr)
+    require_no_orphan(workspace, key, csr)
     if not workspace.exists(key):
         staged_key = workspace.stage(key, mode=files.SECRET)
         staged_csr = workspace.stage(csr, mode=files.PUBLIC)
@@ -115,9 +116,9 @@ def _generate(spec: str) -> "CertificateIssuerPrivateKeyTypes":
     return ec.generate_private_key({"ec:P-256": ec.SECP256R1()}[spec])
 
 
-def require_no_orphan(key: Path, csr: Path) -> None:
+def require_no_orphan(workspace: Workspace, key: Path, csr: Path) -> None:
     """Raises InputError where a CSR has lost its key: a new key would make two identities of one name."""
-    if csr.exists() and not key.exists():
+    if workspace.exists(csr) and not workspace.exists(key):
         raise InputError(
             f"the CSR {csr} is there, but its private key {key} is not.",
             things_to_try=["bring the key back", f"move {csr} away to make a new key and CSR"],

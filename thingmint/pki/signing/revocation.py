@@ -42,14 +42,29 @@ def make_crl(bench: Bench, signer: Signer) -> Crl | None:
     access.unlock(bench.session, signer)
     if bench.hardened and not signer.crl_number.exists():
         workspace.write(signer.crl_number, b"01\n", mode=files.SECRET)
-    workspace.stage(signer.crl, mode=files.PUBLIC)
-    with transaction(bench, signer):
-        active, revoked = signer.index.read_bytes(), Database(signer).revoked()
-        files.replace(signer.index, index.render(revoked), mode=files.SECRET)  # those in the ledger alone, too
-        made = _read_back(access.ca(bench, signer, line), workspace.staged(signer.crl), signer, revoked)
-        files.replace(signer.index, active, mode=files.SECRET)
-    workspace.publish(signer.crl)
+    staged = workspace.staged(signer.crl)
+    try:
+        with transaction(bench, signer):
+            workspace.stage(signer.crl, mode=files.PUBLIC)
+            active, revoked = signer.index.read_bytes(), Database(signer).revoked()
+            files.replace(signer.index, index.render(revoked), mode=files.SECRET)  # those in the ledger alone, too
+            made = _read_back(access.ca(bench, signer, line), staged, signer, revoked)
+            files.replace(signer.index, active, mode=files.SECRET)
+        workspace.publish(signer.crl)
+    finally:
+        staged.unlink(missing_ok=True)  # of a list that was not made
     return made
+
+
+def lists(signer: Signer, serial: str) -> bool:
+    """Whether the published list revokes it. False, too, where no list can be read."""
+    from cryptography import x509
+
+    try:
+        published = x509.load_pem_x509_crl(signer.crl.read_bytes())
+        return published.get_revoked_certificate_by_serial_number(int(serial, 16)) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _read_back(finished: Finished, path: Path, signer: Signer, revoked: Sequence[Row]) -> Crl:

@@ -52,6 +52,7 @@ def recover(bench: Bench, signer: Signer) -> None:
     if not signer.db.is_dir():
         return
     snapshot.sweep(signer.db)
+    bench.workspace.staged(signer.crl).unlink(missing_ok=True)  # a list that was never made
     say = bench.session.console.say
     if snapshot.pending(signer.db):
         say(f"an earlier run was cut off: the database of {signer.name} is put back")

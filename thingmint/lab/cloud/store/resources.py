@@ -1,9 +1,11 @@
 """What the subscription holds: resource groups, the hub, the provisioning service; and which accounts were opened."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
 import sqlite3
+from pathlib import Path
 
 from thingmint.lab.cloud.records import Resource, ResourceKind
 from thingmint.lab.cloud.store.database import Database
@@ -46,6 +48,12 @@ class Resources:
     def open(self, names: str) -> None:
         """From now on what is missing under these names was deleted, or never made: it is not made anew at a start."""
         self._db.put("account", {"names": names})
+
+
+def standing(path: Path) -> set[tuple[str, str]]:
+    """Kind and name in lower case of all that a lab's database holds, for who is not its server. Raises sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        return {(kind, name.casefold()) for kind, name in db.execute("SELECT kind, name FROM resource")}
 
 
 def _read(row: sqlite3.Row) -> Resource:
