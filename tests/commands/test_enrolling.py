@@ -210,9 +210,15 @@ def test_a_device_that_is_revoked_is_blocked_and_one_that_is_deleted_comes_back(
     assert own not in listed(made)["enrollments"]
 
 
-def test_a_device_of_no_enrolled_authority_is_not_blocked(made: CommandLine) -> None:
-    made.ok("subca", "--name", "apart", "device", "--imei", "490154203237518", "--ca", "apart")
-    assert "blocked" not in made.ok("device-revoke", "--imei", "490154203237518", "--yes").stderr
+def test_a_revoked_device_stays_out_of_a_group_that_is_made_later(made: CommandLine) -> None:
+    one = ("--imei", "490154203237518")
+    made.ok("subca", "--name", "apart", "device", *one, "--ca", "apart", "--no-register")
+    assert "blocked: " in made.ok("device-revoke", *one, "--yes").stderr
+    made.ok("enroll", "--ca", "apart")
+    assert "revoked" in made("connect", *one, "--dps").stderr
+    freed = made.ok("enrollment-delete", *one, "--yes").stderr
+    assert "blocks" not in freed
+    assert "blocked: 490154203237518" in made.ok("enroll", "--ca", "apart").stderr  # what is revoked stays out
 
 
 def test_what_stands_in_the_way_is_named(made: CommandLine) -> None:
