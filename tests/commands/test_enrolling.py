@@ -87,6 +87,10 @@ def test_what_a_colleague_enrolled_is_not_overwritten(made: CommandLine) -> None
     made.ok("enroll", "--ca", "mine", "enroll", "--replace")
     assert group(made)["certificate"] == "cert-0xacc5-subca"
     assert group(made, "mine")["certificate"] == "cert-0xacc5-mine"
+    replaced = made.ok("enroll", "--ca", "mine", "--name", "cert-0xacc5-subca", "--group", "mine", "--replace")
+    assert f"replaced: cert-0xacc5-subca on {SERVICE}, which was " in replaced.stderr
+    assert "the enrollment group subca goes by cert-0xacc5-subca: from now on" in replaced.stderr
+    made.ok("enroll", "--replace", "enroll", "--ca", "mine", "--replace")
 
 
 def test_deleting_a_group_asks_and_says_what_stays(made: CommandLine) -> None:
