@@ -41,6 +41,7 @@ _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _SDK = "PATH, the nRF Connect SDK (the folder of nrf/ and zephyr/); looked for if not given"
 _EMPTY = "a new lab in which nothing is made yet: no resource group, hub or provisioning service (`invoke hub-create`)"
+_CHAOS = "seed=N,rate=R (either may be left out): misbehave on purpose, as often as the rate says; the seed replays it"
 _YES = "do not ask (a production hub asks all the same)"
 
 
@@ -344,6 +345,46 @@ def enrollment_delete(session: "Session", group: str | None = None, imei: str | 
 
 
 @verb(
+    iterable=("set_",),
+    imei=_IMEI,
+    set_="NAME=VALUE, a desired property, e.g. telemetryInterval=5; JSON or text, null removes it; may be repeated",
+    json=_JSON,
+)
+def twin(session: "Session", imei: str | None = None, set_: list[str] | None = None, json: bool = False) -> None:
+    """Show what is desired of a device and what it reported; change what is desired."""
+    from thingmint.workflows import conversation
+
+    conversation.twin(session, imei=imei, changes=set_ or (), as_json=json)
+
+
+@verb(
+    imei=_IMEI,
+    name="the method, e.g. led, which Nordic's azure_iot_hub knows",
+    payload="what it is given: JSON, or else text; nothing if not given",
+    timeout="seconds to wait for the answer, 5 to 300; 30 if not given",
+)
+def method(
+    session: "Session",
+    imei: str | None = None,
+    name: str | None = None,
+    payload: str | None = None,
+    timeout: str | None = None,
+) -> None:
+    """Call a method of a connected device, and print what it answers."""
+    from thingmint.workflows import conversation
+
+    conversation.method(session, imei=imei, name=name, payload=payload, timeout=timeout)
+
+
+@verb(imei="one device alone; all if not given", json="print a JSON object a line")
+def events(session: "Session", imei: str | None = None, json: bool = False) -> None:
+    """Follow what devices send, until Ctrl-C."""
+    from thingmint.workflows import following
+
+    following.events(session, imei=imei, as_json=json)
+
+
+@verb(
     imei=_IMEI,
     ca="an authority: rootca, subca, …",
     header="a C header instead, for firmware: server roots, the device's certificate and its chain; never a key",
@@ -576,20 +617,20 @@ def hub_show(session: "Session", json: bool = False) -> None:
     overview.hub_show(session, as_json=json)
 
 
-@verb(empty=_EMPTY)
-def lab(session: "Session", empty: bool = False) -> None:
+@verb(empty=_EMPTY, chaos=_CHAOS)
+def lab(session: "Session", empty: bool = False, chaos: str | None = None) -> None:
     """Run the lab in the foreground until Ctrl-C."""
     from thingmint.workflows import laboratory
 
-    laboratory.run(session, empty=empty)
+    laboratory.run(session, empty=empty, chaos=chaos)
 
 
-@verb(empty=_EMPTY)
-def lab_up(session: "Session", empty: bool = False) -> None:
+@verb(empty=_EMPTY, chaos=_CHAOS)
+def lab_up(session: "Session", empty: bool = False, chaos: str | None = None) -> None:
     """Start the lab, the local hub, in the background."""
     from thingmint.workflows import laboratory
 
-    laboratory.up(session, empty=empty)
+    laboratory.up(session, empty=empty, chaos=chaos)
 
 
 @verb()

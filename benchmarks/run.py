@@ -6,6 +6,7 @@ from pathlib import Path
 
 import building
 import growth
+import hub
 import modem
 import monitor
 import series
@@ -18,6 +19,7 @@ PARTS = {
     "modem": modem.benchmarks,
     "monitor": monitor.benchmarks,
     "firmware": building.benchmarks,
+    "hub": hub.benchmarks,
 }
 
 

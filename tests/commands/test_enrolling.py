@@ -175,8 +175,7 @@ def test_who_is_refused_is_told_why(case: str, made: CommandLine) -> None:
         made.ok("enrollment-delete", "--group", "subca", "--yes")
     elif case == "group disabled":
         path = "/enrollmentGroups/subca"
-        found = enrollments._get("", path) or {}
-        enrollments._put("", path, {**found, "provisioningStatus": "disabled"})
+        enrollments._put("", path, lambda found: {**(found or {}), "provisioningStatus": "disabled"})
         assert "invoke enrollment-delete --group subca enroll" in made.ok("enroll").stderr
     elif case == "hub not linked":
         link(target, [])

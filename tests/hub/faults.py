@@ -28,7 +28,7 @@ class Plan:
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    manner: Literal["whole", "cut", "drop", "hang"] = "whole"
+    manner: Literal["whole", "late", "cut", "drop", "hang"] = "whole"
     clock: dt.timedelta = dt.timedelta()
     hub: Target | None = None
     times: int = 10_000
@@ -76,9 +76,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path))
         self.close_connection = True
         status, body = self.hand_on(plan.hub, sent) if plan.hub else (plan.status, plan.body)
+        plan.times -= 1
+        if plan.times == 0 and plan.then:
+            self.server.plan = plan.then
         if plan.manner == "hang":
             self.server.over.wait(10)
             return
+        if plan.manner == "late":
+            self.server.over.wait(2.5)
         if plan.manner == "drop":
             self.request.shutdown(socket.SHUT_RDWR)
             return
@@ -91,10 +96,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in plan.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body if plan.manner == "whole" else body[: len(body) // 2])
-        plan.times -= 1
-        if plan.times == 0 and plan.then:
-            self.server.plan = plan.then
+        self.wfile.write(body[: len(body) // 2] if plan.manner == "cut" else body)
 
     def hand_on(self, hub: Target, sent: bytes) -> tuple[int, bytes]:
         context = ssl.create_default_context(cafile=hub.ca_file)

@@ -21,7 +21,7 @@ def test_a_broken_connection_may_have_done_it(manner: Any, client: str, server: 
     error = refused(client, azure)
     assert "broke before the answer was complete; the step may have been carried out" in error.message
     assert "run the same command again" in error.things_to_try[0]
-    assert len(server.requests) == 1
+    assert len(server.requests) == 4  # such a fault is over in a moment, as a rule
 
 
 @pytest.mark.parametrize("client", CLIENTS)

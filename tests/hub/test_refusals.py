@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import time
+from typing import Any
 
 import pytest
 
@@ -99,12 +100,31 @@ def test_429_for_long_is_told_at_once(client: str, server: FaultServer, azure: T
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_500_is_told_once_with_the_services_words(client: str, server: FaultServer, azure: Target) -> None:
+def test_500_is_asked_again_and_told_with_the_services_words(client: str, server: FaultServer, azure: Target) -> None:
     server.plan = Plan(500, body(client, "ServerError", 500001, "it is us, not you"))
     error = refused(client, azure)
     assert error.status == 500
     assert "it is us, not you" in error.detail
-    assert len(server.requests) == 1
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("manner", ["whole", "drop"])
+def test_a_passing_fault_is_not_told(manner: Any, client: str, server: FaultServer, azure: Target) -> None:
+    broken = body(client, "ServiceUnavailable", 503001, "try again")
+    over = Plan(409, body(client, "Conflict", 1, "over"))
+    server.plan = Plan(503, broken, manner=manner, times=2, then=over)
+    assert refused(client, azure).status == 409
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_503_is_waited_out_as_long_as_it_says(client: str, server: FaultServer, azure: Target) -> None:
+    over = Plan(409, body(client, "Conflict", 1, "over"))
+    server.plan = Plan(503, body(client, "Busy", 503001, ""), headers={"Retry-After": "1"}, times=1, then=over)
+    started = time.monotonic()
+    assert refused(client, azure).status == 409
+    assert time.monotonic() - started >= 1
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -194,7 +194,8 @@ def username(lab: Lab, device_id: str) -> str:
 
 def connack(connection: ssl.SSLSocket) -> int:
     answer = connection.recv(4)
-    assert answer[:3] == b"\x20\x02\x00", answer
+    assert answer[:2] == b"\x20\x02", answer
+    assert answer[2] in (0, 1), answer  # whether there was a session
     return answer[3]
 
 

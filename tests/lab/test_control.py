@@ -239,8 +239,8 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
 def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
     with contextlib.closing(Store(tmp_path / "db")) as store:
         moment = dt.datetime.now(dt.UTC)
-        for number in range(messages.KEPT + 5):
-            store.heard("thing", str(number).encode(), {}, moment)
+        for start in range(0, messages.KEPT + 5, 5):
+            store.heard("thing", [(str(start + number).encode(), {}) for number in range(5)], moment)
         kept = store.messages.of("thing", after=0)
     assert len(kept) == messages.KEPT
     assert kept[0].body == b"5"

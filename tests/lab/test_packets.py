@@ -32,8 +32,21 @@ CONVERSATION: list[tuple[bytes, Packet]] = [
             "thing",
             60,
             clean_session=False,
-            has_will=False,
+            will=None,
             username="host/thing/?api-version=1",
+            password=None,
+        ),
+    ),
+    (
+        packet(0x10, text("MQTT") + b"\x04\x2e\x00\x00" + text("x") + text("last/word") + b"\x00\x02hi"),
+        Connect(
+            "MQTT",
+            4,
+            "x",
+            0,
+            clean_session=True,
+            will=Publish("last/word", b"hi", 1, retain=True, packet_id=0),
+            username=None,
             password=None,
         ),
     ),
@@ -79,6 +92,7 @@ def test_random_bodies_of_whole_packets(first: int, body: bytes) -> None:
     [
         b"\x10\xff\xff\xff\xff\x01",  # a remaining length of five bytes
         packet(0x36, text("t") + b"\x00\x01"),  # QoS 3
+        packet(0x10, text("MQTT") + b"\x04\x1e\x00\x00" + text("x") + text("t") + b"\x00\x00"),  # a will of QoS 3
         packet(0x32, text("t/#") + b"\x00\x01"),  # a wildcard
         packet(0x32, text("t") + b"\x00\x00"),  # the packet identifier 0
         packet(0x80, b"\x00\x01" + text("t") + b"\x00"),  # SUBSCRIBE without its fixed flags

@@ -144,7 +144,7 @@ def test_a_line_without_an_end_is_cut(session: Session, board: Board, capsys: py
 
 
 def test_the_simulated_devices_port(session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def application(emit: Callable[[str], None]) -> None:
+    def application(emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         for line in log(BOOT, REGISTERED, TRYING, CONNECTED).decode().splitlines():
             emit(line)
 
@@ -156,7 +156,7 @@ def test_the_simulated_devices_port(session: Session, tmp_path: Path, capsys: py
 
 
 def test_the_simulated_devices_own_failure(session: Session, tmp_path: Path) -> None:
-    def application(emit: Callable[[str], None]) -> None:
+    def application(emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         with contextlib.suppress(CheckError):
             sample.run(sample.Build(DEVICE.text, NOWHERE), SecTags.open(tmp_path / "empty", DEVICE), emit)
 

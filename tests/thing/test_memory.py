@@ -103,7 +103,7 @@ def test_the_port_is_gone_when_it_is_unplugged(tmp_path: Path) -> None:
 
 
 def test_another_firmware_logs_its_lines_once_somebody_reads(tmp_path: Path) -> None:
-    def application(emit: Callable[[str], None]) -> None:
+    def application(emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         for number in range(3):
             emit(f"[00:00:0{number}.000,000] <inf> azure_iot_hub_sample: line {number}")
 
@@ -115,7 +115,7 @@ def test_another_firmware_logs_its_lines_once_somebody_reads(tmp_path: Path) -> 
 def test_a_firmware_waits_for_no_reader_and_a_late_one_misses_nothing(tmp_path: Path) -> None:
     done = threading.Event()
 
-    def application(emit: Callable[[str], None]) -> None:
+    def application(emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         emit("connected")
         emit("sent")
         done.set()
@@ -127,7 +127,7 @@ def test_a_firmware_waits_for_no_reader_and_a_late_one_misses_nothing(tmp_path: 
 
 
 def test_an_application_that_never_ends_ends_with_its_board(tmp_path: Path) -> None:
-    def application(emit: Callable[[str], None]) -> None:
+    def application(emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         while True:
             emit("tick")
 
@@ -136,7 +136,7 @@ def test_an_application_that_never_ends_ends_with_its_board(tmp_path: Path) -> N
 
 
 def test_what_fails_behind_the_port_is_told(tmp_path: Path) -> None:
-    def application(_: Callable[[str], None]) -> None:
+    def application(_emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"), plugged_in(tmp_path, ID, HARMLESS, application=application) as thing:

@@ -18,16 +18,25 @@ from thingmint.target import Target
 _SHUTDOWN_SECONDS = 10.0
 
 
+class LineError(Exception):
+    """What the SDK raised in the middle of a conversation: its `args[0]`."""
+
+
 @dataclass(frozen=True)
 class Speaker:
-    """A client and how it is used: `speak` has no time-out, `end` closes whatever is open. Both may raise anything."""
+    """A client and how it is used: `speak` has no time-out, `end` closes whatever is open. Both may raise anything.
+
+    `then` follows in the caller's own thread, for as long as it likes. What it raises is the caller's, but for LineError.
+    """
 
     speak: Callable[[], None]
     end: Callable[[], None]
+    then: Callable[[], None] = lambda: None
 
 
 def run(attempt: Attempt, opened: Callable[[], Speaker], *, key: Path, timeout: float) -> None:
-    """Open a client and let it speak, for `timeout` seconds at most. Raises InputError or the HubError that explains."""
+    """Open a client and let it speak, for `timeout` seconds at most, and then go on. Raises InputError or the HubError
+    that explains."""
     # Their warnings are raised by us; without a handler, Python would print them to stderr.
     for name in ("azure.iot.device", "paho"):
         logger = logging.getLogger(name)
@@ -63,28 +72,44 @@ def options(target: Target, timeout: float, *, websockets: bool) -> dict[str, An
 
 def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
     """Everything that touches the SDK. Returns what went wrong, since raising it would keep its frames alive."""
-    others = set(threading.enumerate())
+    before = set(threading.enumerate())
     try:
         speaker = opened()
     except Exception as error:  # noqa: BLE001 - the SDK wraps anything at all
         return error
     # The SDK's calls take no time-out. They run beside us; shutting the client down cancels what still waits.
     speaking = _Beside(speaker.speak, "thingmint-device")
-    speaking.start()
+    wrong: Exception | None = None
     try:
+        speaking.start()
         speaking.join(timeout)
-    finally:  # after Ctrl-C, too: threads that outlive the interpreter's end would print what they meet there
-        late = speaking.is_alive()
+        wrong = TimeoutError(f"no answer within {timeout:g} s") if speaking.is_alive() else speaking.error
+        if wrong is None:
+            speaker.then()
+    except LineError as broken:
+        wrong = broken.args[0]
+    finally:
         # Whatever state it is in: its threads would keep the process alive. Bounded, since they may be stuck.
         ending = _Beside(speaker.end, "thingmint-device-shutdown")
         ending.start()
         ending.join(_SHUTDOWN_SECONDS)
-        # What it had put off, such as to ask again for an outcome, stays on its clock all the same.
-        for one in threading.enumerate():
-            if isinstance(one, threading.Timer) and one not in others:
-                one.cancel()
-    speaking.join(_SHUTDOWN_SECONDS if late else None)
-    return TimeoutError(f"no answer within {timeout:g} s") if late else speaking.error
+        speaking.join(_SHUTDOWN_SECONDS)
+        # Its timers would wait for their time, and then fail aloud for want of threads.
+        for left in set(threading.enumerate()) - before:
+            if isinstance(left, threading.Timer):
+                left.cancel()
+    return wrong
+
+
+def bounded(call: Callable[[], None], seconds: float) -> None:
+    """One call of the SDK's, in the middle of a conversation. Raises LineError."""
+    calling = _Beside(call, "thingmint-device-call")
+    calling.start()
+    calling.join(seconds)
+    if calling.is_alive():
+        raise LineError(TimeoutError(f"no answer within {seconds:g} s"))
+    if calling.error is not None:
+        raise LineError(calling.error)
 
 
 class _Beside(threading.Thread):

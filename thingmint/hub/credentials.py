@@ -19,6 +19,8 @@ REGISTRY_SCOPE = "https://iothubs.azure.net/.default"
 PROVISIONING_SCOPE = "https://azure-devices-provisioning.net/.default"
 """The audiences of Azure Resource Manager, of every hub's device registry and of every provisioning service."""
 
+# msal keeps an answer of 429 or 5xx for a minute, and gives it to whoever asks again: below it, asking again helps.
+_SIGN_IN_RETRIES = {"retry_total": 3, "retry_connect": 0, "retry_backoff_factor": 0.2}
 _SDK_LOGGERS = ("azure", "msal", "msrest", "urllib3", "requests", "requests_oauthlib", "oauthlib", "uamqp", "paho")
 # What a token calls its owner, the most telling first: a person, then an application.
 _NAME_CLAIMS = ("upn", "unique_name", "preferred_username", "app_displayname", "appid", "azp", "oid")
@@ -53,7 +55,7 @@ def open_credential(target: Target) -> "TokenCredential":
                 authority=target.login.authority,
                 # There is no other authority to ask whether this one is genuine: the lab's CA file vouches for it.
                 disable_instance_discovery=True,
-                **client_options(target),
+                **client_options(target) | _SIGN_IN_RETRIES,
             )
         from azure.identity import DefaultAzureCredential
 

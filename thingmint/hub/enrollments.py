@@ -15,7 +15,7 @@ from urllib.parse import quote
 from thingmint.errors import HubError
 from thingmint.hub.credentials import PROVISIONING_SCOPE, quiet_sdk_loggers
 from thingmint.hub.identity import utc
-from thingmint.hub.transport import open_transport, patiently
+from thingmint.hub.transport import anew, open_transport, patiently
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Enrollments:
             "iotHubs": [hub],
         }
         # Not the etag that was just read: nobody has looked at what is new in it.
-        return _group(self._put(doing, path, {**body, "etag": judged.etag} if judged else body))
+        return _group(self._write(doing, path, {**body, "etag": judged.etag} if judged else body))
 
     def delete_group(self, group_id: str, *, etag: str) -> None:
         self._delete(f"deleting the enrollment group {group_id}", _path("enrollmentGroups", group_id), etag)
@@ -141,14 +141,15 @@ class Enrollments:
         https://learn.microsoft.com/azure/iot-dps/how-to-unprovision-devices
         """
         doing, path = f"blocking {registration_id}", _path("enrollments", registration_id)
-        body = self._get(doing, path) or {
+        new = {
             "registrationId": registration_id,
             "attestation": {
                 "type": "x509",
                 "x509": {"clientCertificates": {"primary": {"certificate": _base64_der(pem)}}},
             },
         }
-        return _individual(self._put(doing, path, {**body, "provisioningStatus": "disabled"}))
+        wanted = lambda before: {**(before or new), "provisioningStatus": "disabled"}  # noqa: E731
+        return _individual(self._put(doing, path, wanted))
 
     def delete_individual(self, registration_id: str, *, etag: str) -> None:
         self._delete(f"deleting the enrollment of {registration_id}", _path("enrollments", registration_id), etag)
@@ -179,14 +180,29 @@ class Enrollments:
             raise
         return found
 
-    def _put(self, doing: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _put(
+        self, doing: str, path: str, wanted: Callable[[dict[str, Any] | None], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """`wanted` makes the body of what is there. Read again where that changed meanwhile, or our own answer was lost."""
+
+        def turn() -> dict[str, Any]:
+            return self._write(doing, path, wanted(self._get(doing, path)))
+
+        return anew(turn)
+
+    def _write(self, doing: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         # What was read stands in the body; the etag says that nobody changed it since.
         headers = {"If-Match": str(body["etag"])} if body.get("etag") else {}
         made: dict[str, Any] = self._ask(doing, lambda: self._send("PUT", path, body, headers=headers).json())
         return made
 
     def _delete(self, doing: str, path: str, etag: str) -> None:
-        self._ask(doing, lambda: self._send("DELETE", path, headers={"If-Match": etag}))
+        """One that is gone already is no error."""
+        try:
+            self._ask(doing, lambda: self._send("DELETE", path, headers={"If-Match": etag}))
+        except HubError as refusal:
+            if refusal.status != 404:
+                raise
 
     def _query(self, doing: str, path: str, query: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

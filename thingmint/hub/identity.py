@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from thingmint.errors import InputError
+from thingmint.hub.twin import Returned, Twin
 from thingmint.target import Target
 
 API_VERSION = "2021-04-12"
@@ -71,7 +72,20 @@ class Registry(Protocol):
         """An identity that may no longer connect, otherwise as it is. Status 412 if it is no longer the one of that etag."""
 
     def delete(self, device_id: str) -> None:
-        """Whatever its etag. Status 404 if there is none."""
+        """Whatever its etag. One that is gone already is no error."""
+
+    def twin(self, device_id: str) -> Twin:
+        """Status 404 if there is no device of that id."""
+
+    def desire(self, device_id: str, values: Mapping[str, Any]) -> Twin:
+        """Desired properties, merged into those that are there; None removes. Status 400 if the hub does not take them."""
+
+    def call(self, device_id: str, method: str, payload: Any, *, seconds: int) -> Returned:
+        """Call the device's method, and wait `seconds` (5 to 300) for its answer.
+
+        Code DeviceNotOnline if it is not connected, GatewayTimeout if it does not answer: whether it did something is
+        then unknown.
+        """
 
     def server_time(self) -> dt.datetime:
         """The hub's clock, from the Date header of an authenticated answer: UTC, whole seconds."""

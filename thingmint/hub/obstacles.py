@@ -17,6 +17,21 @@ class Obstacle:
 def obstacle_of(answer: Answer, target: Target) -> Obstacle | None:
     """None where the refusal is about something else."""
     words = f"{answer.code} {answer.message}"
+    if "DeviceNotOnline" in words or "404103" in words:
+        return Obstacle(
+            "the device is not connected, or takes no calls.",
+            (
+                "is it connected? invoke devices",
+                "watch it connect: invoke monitor --port PORT",
+                "its firmware must subscribe to $iothub/methods/POST/#, as Nordic's azure_iot_hub does",
+                *(["a simulated one: invoke modem --imei ID --app azure_iot_hub"] if target.local else []),
+            ),
+        )
+    if "GatewayTimeout" in words or "504101" in words:
+        return Obstacle(
+            "the device did not answer in time; whether it did what it was asked for is unknown.",
+            ("give it longer: --timeout SECONDS", "it may not know a method of that name: watch its log"),
+        )
     subscription = target.subscription_id
     if answer.status == 404 and (missing := _missing(answer, target)):
         settings = "check azure.subscription_id, azure.resource_group and azure.hub: invoke config"

@@ -21,6 +21,10 @@ class ThrottledError(HubError):
     retry_after: float | None = None
 
 
+class PassingError(HubError):
+    """A fault of the service's own, or of the way to it, that is likely over in a moment. Nothing is wrong with the request."""
+
+
 @contextlib.contextmanager
 def refusals(target: Target | None, doing: str, *, service: Service = "management") -> Iterator[None]:
     """Whatever an SDK raises inside becomes a HubError whose message begins with `doing` ("uploading cert-x").
@@ -65,7 +69,13 @@ def _is_sign_in(error: Exception, answer: Answer | None) -> bool:
 def _sign_in(error: Exception, answer: Answer | None, target: Target | None, doing: str) -> HubError:
     detail = scrub((answer.message if answer else "") or str(getattr(error, "message", "")) or str(error), target)
     code = answer.code if answer else ""
-    status = answer.status if answer else 401
+    # azure-identity tells of the first answers in words alone.
+    told = re.search(r"HTTP Error: (\d{3})", detail)
+    status = answer.status if answer else int(told[1]) if told else 401
+    if status == 429 or status >= 500:
+        again = ["run the same command again", "https://azure.status.microsoft"]
+        why = f"{doing} failed: the sign-in service is busy, or had a fault of its own."
+        return PassingError(why, detail=detail, things_to_try=again, status=status, code=code)
     if target is not None and target.login is not None:
         return HubError(
             f"{doing} failed: the lab did not accept this workspace's sign-in.",
@@ -174,10 +184,9 @@ def _judge(answer: Answer, target: Target | None, service: Service) -> tuple[str
             return "the lab does not do this.", ["use a hub on Azure: THINGMINT_CONFIG"], HubError
         case status if status >= 500:
             again = "run the same command again: a step that was carried out already is recognised"
-            if lab:
-                return f"{where} had a fault of its own.", [again, "lab/lab.log has the traceback"], HubError
-            kind: type[HubError] = ThrottledError if answer.retry_after is not None else HubError
-            return f"{where} had a fault of its own.", [again, "https://azure.status.microsoft"], kind
+            kind: type[HubError] = ThrottledError if answer.retry_after is not None else PassingError
+            look = "lab/lab.log tells why" if lab else "https://azure.status.microsoft"
+            return f"{where} had a fault of its own.", [again, look], kind
         case status:
             return f"{where} refused it with HTTP {status}.", [], HubError
 
@@ -280,7 +289,8 @@ def _broken(fault: Fault, target: Target | None, doing: str, service: Service) -
     else:
         why = f"{where} cannot be reached."
         things = ["check the network: VPN, proxy (HTTPS_PROXY), firewall for port 443"]
-    return HubError(f"{doing} failed: {why}", detail=scrub(fault.words, target), things_to_try=things)
+    kind = PassingError if fault.kind == "dropped" else HubError
+    return kind(f"{doing} failed: {why}", detail=scrub(fault.words, target), things_to_try=things)
 
 
 def _clock_skew(answer: Answer) -> str:

@@ -25,7 +25,8 @@ from thingmint.hub.identity import (
     read_connection_string,
 )
 from thingmint.hub.obstacles import is_missing_hub
-from thingmint.hub.transport import open_transport, patiently
+from thingmint.hub.transport import READ_SECONDS, open_transport, patiently
+from thingmint.hub.twin import Returned, Twin, twin_of
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -97,9 +98,36 @@ class RestRegistry:
                 return tuple(found)
 
     def delete(self, device_id: str) -> None:
-        self._ask(
-            f"deleting {device_id}", lambda: self._send("DELETE", _device(device_id), headers={"If-Match": '"*"'})
+        step = functools.partial(self._send, "DELETE", _device(device_id), headers={"If-Match": '"*"'})
+        try:
+            self._ask(f"deleting {device_id}", step)
+        except HubError as refusal:
+            if refusal.status != 404:
+                raise
+
+    def twin(self, device_id: str) -> Twin:
+        return self._ask(
+            f"reading the twin of {device_id}", lambda: twin_of(self._send("GET", _twin(device_id)).json())
         )
+
+    def desire(self, device_id: str, values: Mapping[str, Any]) -> Twin:
+        patch = {"properties": {"desired": values}}
+        return self._ask(
+            f"changing the twin of {device_id}",
+            lambda: twin_of(self._send("PATCH", _twin(device_id), patch).json()),
+        )
+
+    def call(self, device_id: str, method: str, payload: Any, *, seconds: int) -> Returned:
+        wanted = {"methodName": method, "payload": payload, "responseTimeoutInSeconds": seconds}
+
+        def step() -> Returned:
+            path = f"{_twin(device_id)}/methods"
+            answer = self._request("POST", path, wanted, seconds=seconds + READ_SECONDS)
+            answer.raise_for_status()
+            result = answer.json()
+            return Returned(int(result["status"]), result.get("payload"))
+
+        return self._ask(f"calling {method} of {device_id}", step)
 
     def server_time(self) -> dt.datetime:
         headers = self._ask("asking the hub for its time", lambda: self._send("GET", "/devices?top=1").headers)
@@ -126,7 +154,13 @@ class RestRegistry:
         return answer
 
     def _request(
-        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> "HttpResponse":
         from azure.core.rest import HttpRequest
 
@@ -134,7 +168,10 @@ class RestRegistry:
         if self._access is not None:
             sent["Authorization"] = shared_access_signature(self._access, time.time() + _SAS_SECONDS)
         url = f"https://{self._target.registry_host}{path}{'&' if '?' in path else '?'}api-version={API_VERSION}"
-        answer: HttpResponse = self._client.send_request(HttpRequest(method, url, headers=sent, json=body))
+        # The transport reads with its own time-out unless it is told another.
+        patience: dict[str, Any] = {} if seconds is None else {"read_timeout": seconds}
+        request = HttpRequest(method, url, headers=sent, json=body)
+        answer: HttpResponse = self._client.send_request(request, **patience)
         return answer
 
     def _ask(self, doing: str, step: Callable[[], _T]) -> _T:
@@ -153,3 +190,7 @@ def shared_access_signature(access: SharedAccess, expires: float) -> str:
 
 def _device(device_id: str) -> str:
     return f"/devices/{quote(device_id, safe='')}"
+
+
+def _twin(device_id: str) -> str:
+    return f"/twins/{quote(device_id, safe='')}"

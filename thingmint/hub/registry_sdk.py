@@ -2,7 +2,7 @@
 
 import datetime as dt
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingmint.errors import HubError
@@ -20,6 +20,7 @@ from thingmint.hub.identity import (
 from thingmint.hub.obstacles import is_missing_hub
 from thingmint.hub.refusals import refusals
 from thingmint.hub.transport import patiently
+from thingmint.hub.twin import Returned, Twin, section_of
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -105,7 +106,38 @@ class SdkRegistry:
         return self._ask(f"disabling {device_id}", step)
 
     def delete(self, device_id: str) -> None:
-        self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+        try:
+            self._ask(f"deleting {device_id}", lambda: self._manager.delete_device(device_id))
+        except HubError as refusal:
+            if refusal.status != 404:
+                raise
+
+    def twin(self, device_id: str) -> Twin:
+        return self._ask(
+            f"reading the twin of {device_id}", lambda: _read_whole_twin(self._manager.get_twin(device_id))
+        )
+
+    def desire(self, device_id: str, values: Mapping[str, Any]) -> Twin:
+        from azure.iot.hub import models
+
+        patch = models.Twin(properties=models.TwinProperties(desired=dict(values)))
+        return self._ask(
+            f"changing the twin of {device_id}",
+            lambda: _read_whole_twin(self._manager.update_twin(device_id, patch)),
+        )
+
+    def call(self, device_id: str, method: str, payload: Any, *, seconds: int) -> Returned:
+        from azure.iot.hub.models import CloudToDeviceMethod
+
+        wanted = CloudToDeviceMethod(method_name=method, payload=payload, response_timeout_in_seconds=seconds)
+        patience = (transport.CONNECT_SECONDS, seconds + transport.READ_SECONDS)
+
+        def step() -> Returned:
+            # The manager's own invoke_device_method takes no time-out, and sends "" for None.
+            result = self._manager.protocol.devices.invoke_method(device_id, wanted, timeout=patience)
+            return Returned(int(result.status), result.payload)
+
+        return self._ask(f"calling {method} of {device_id}", step)
 
     def server_time(self) -> dt.datetime:
         answer = self._ask(
@@ -149,6 +181,15 @@ def _read_device(device: Any) -> Identity:
         last_activity=utc(device.last_activity_time),
         etag=str(device.etag or ""),
         thumbprints=thumbprints_of((both.primary_thumbprint, both.secondary_thumbprint) if both else ()),
+    )
+
+
+def _read_whole_twin(twin: Any) -> Twin:
+    return Twin(
+        device_id=str(twin.device_id),
+        desired=section_of(twin.properties.desired),
+        reported=section_of(twin.properties.reported),
+        connected=twin.connection_state == "Connected",
     )
 
 

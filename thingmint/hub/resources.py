@@ -19,7 +19,7 @@ from thingmint.hub.account import (
 from thingmint.hub.credentials import quiet_sdk_loggers
 from thingmint.hub.obstacles import name_taken
 from thingmint.hub.refusals import refusals
-from thingmint.hub.transport import client_options, patiently
+from thingmint.hub.transport import client_options, patiently, seen
 from thingmint.target import Target
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class Resources:
     def _settle(self, read: Callable[[], _R | None], tick: Tick, *, ours: bool) -> _R:
         asked = time.monotonic()
         while True:
-            found = read()
+            found = seen(read)
             if found is None:
                 raise HubError("what was being made is gone.", things_to_try=["run the same command again"])
             if found.provisioning == "Succeeded":

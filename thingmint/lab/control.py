@@ -17,6 +17,7 @@ from thingmint import files
 from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
+from thingmint.lab.chaos import Chaos
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
@@ -24,6 +25,7 @@ from thingmint.target import ServicePrincipal, Target
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 _REQUEST_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class RunningLab:
     mqtt_port: int
     proxy_port: int
     page_port: int
+    chaos: Chaos | None
 
     @property
     def page(self) -> str:
@@ -75,12 +78,13 @@ class RunningLab:
             mqtt_proxy=("127.0.0.1", self.proxy_port),
         )
 
-    def telemetry(self, device_id: str, *, after: int = 0) -> list[Heard]:
-        """What the hub heard from this device with a higher sequence than `after`, oldest first."""
+    def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
+        """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
+        first; or the newest alone."""
         from urllib.parse import urlencode
 
         lab = LabFolder(self.folder)
-        query = urlencode({"device": device_id, "after": after})
+        query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
             messages = _request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
@@ -99,6 +103,16 @@ class RunningLab:
             for message in messages
         ]
 
+    def follow(self, device_id: str, tell: Callable[[str, dt.datetime, str, dict[str, str]], None]) -> None:
+        """What the hub hears from now on, of one device or (where `device_id` is empty) of all; until interrupted."""
+        after = self.telemetry(device_id, newest=True)
+        last = after[-1].sequence if after else 0
+        while True:
+            for heard in self.telemetry(device_id, after=last):
+                last = heard.sequence
+                tell(heard.device_id, heard.received_at, heard.body, heard.properties)
+            time.sleep(_LOOK_SECONDS)
+
 
 def running(session: Session) -> RunningLab | None:
     """The lab of this workspace, if one answers. A record that a killed lab left behind does not count."""
@@ -107,13 +121,14 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
-def start(session: Session, *, empty: bool = False) -> RunningLab:
+def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
-    With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something.
+    With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something. With `chaos`
+    it misbehaves; raises InputError if one runs that does not, or does otherwise.
     """
     lab = LabFolder(session.workspace.lab)
-    wanted = _role(session, lab, empty=empty)
+    wanted = _role(session, lab, empty=empty, chaos=chaos)
     lab.make(session.shell)
 
     def on_wait() -> None:
@@ -131,6 +146,12 @@ def start(session: Session, *, empty: bool = False) -> RunningLab:
                 "invoke lab-down, then run this again (each hub name starts from the same stored state)",
                 "use a workspace of its own for the other hub: THINGMINT_WORKSPACE=FOLDER",
             ],
+        )
+    if chaos and record.role.chaos != chaos:
+        now = f"--chaos {record.role.chaos}" if record.role.chaos else "no --chaos"
+        raise InputError(
+            f"the lab in {lab.path} runs already, with {now}.",
+            things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
         )
     return _running(lab, record)
 
@@ -174,12 +195,14 @@ def stop(session: Session) -> bool:
     return True
 
 
-def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False) -> None:
+def serve(
+    session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False, chaos: Chaos | None = None
+) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    role = _role(session, lab, empty=empty)
+    role = _role(session, lab, empty=empty, chaos=chaos)
     lab.make(session.shell)
     run(
         lab,
@@ -189,7 +212,7 @@ def serve(session: Session, ready: Callable[[RunningLab], None], *, empty: bool 
     )
 
 
-def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
+def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
     if empty and in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
@@ -198,7 +221,7 @@ def _role(session: Session, lab: LabFolder, *, empty: bool) -> Role:
                 f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
-    return dataclasses.replace(Role.of(session.settings), empty=empty)
+    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
@@ -283,7 +306,8 @@ def _secrets(lab: LabFolder) -> LabSecrets:
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
-    return RunningLab(lab.path, record.pid, record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
+    return RunningLab(lab.path, record.pid, *ports, record.role.chaos)
 
 
 def _reap(pid: int) -> bool:

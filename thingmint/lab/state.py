@@ -13,6 +13,7 @@ from typing import Any
 from thingmint import files, private
 from thingmint.config import Settings
 from thingmint.errors import ThingmintError, ToolError, cure
+from thingmint.lab.chaos import Chaos
 from thingmint.shell import Shell
 
 _LOG_LIMIT = 1_000_000
@@ -56,6 +57,10 @@ class LabFolder:
     def server_key(self) -> Path:
         """The server certificate with its key. The key of the CA that signed it was never on disk."""
         return self.path / "server.pem"
+
+    def faulty_server(self, fault: str) -> Path:
+        """What is shown in place of it where the lab misbehaves so."""
+        return self.path / f"server-{fault.lower().replace('_', '-')}.pem"
 
     @property
     def database(self) -> Path:
@@ -114,6 +119,7 @@ class Role:
     idle_seconds: float
     empty: bool = False  # nothing stands yet: it has to be made first
     throttle: bool = False
+    chaos: Chaos | None = None  # it misbehaves on purpose
 
     @classmethod
     def of(cls, settings: Settings) -> "Role":
@@ -129,6 +135,11 @@ class Role:
             settings.lab.idle_minutes * 60.0,
             throttle=settings.lab.throttle,
         )
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> "Role":
+        chaos = values.get("chaos")
+        return cls(**{**values, "chaos": Chaos(**chaos) if chaos else None})
 
     @property
     def hub_host(self) -> str:
@@ -223,7 +234,7 @@ def read_record(folder: LabFolder) -> LabRecord | None:
     """None where there is none, or where it is damaged: a lab that runs writes a whole one."""
     try:
         values = json.loads(folder.record.read_bytes())
-        return LabRecord(**{**values, "role": Role(**values["role"])})
+        return LabRecord(**{**values, "role": Role.read(values["role"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -246,7 +257,7 @@ def read_secrets(folder: LabFolder) -> LabSecrets | None:
 
 
 def read_role(folder: LabFolder) -> Role:
-    return Role(**json.loads(folder.role.read_bytes()))
+    return Role.read(json.loads(folder.role.read_bytes()))
 
 
 def write(path: Path, value: LabRecord | LabSecrets | Role | Failure) -> None:

@@ -58,10 +58,21 @@ def connect(session: Session, *, imei: str | None, dps: bool = False, websockets
 
 def heard(session: Session, hub: "Hub", chosen: DeviceId, speak: Callable[[], str]) -> str:
     """`speak` as the device, and return what it said once the hub has told that it heard. Raises CheckError if it did not."""
+    proven = expecting(session, hub, chosen)
+    body = speak()
+    proven(body)
+    return body
+
+
+def expecting(session: Session, hub: "Hub", chosen: DeviceId) -> Callable[[str], None]:
+    """To be called with what the device will have said. Raises CheckError then if the hub did not hear it."""
     heard_before = _last_heard(hub, chosen)
     # The hub's clock, not ours: this machine's may be off. Its Date header has whole seconds.
     started = hub.registry.server_time().replace(microsecond=0)
-    body = speak()
+    return lambda body: _prove(session, hub, chosen, body, heard_before, started)
+
+
+def _prove(session: Session, hub: "Hub", chosen: DeviceId, body: str, heard_before: int, started: datetime) -> None:
     moment = _require_heard(session, hub, chosen, since=started)
     if hub.lab:
         stored = [one.body for one in hub.lab.telemetry(chosen.text, after=heard_before)]
@@ -71,12 +82,11 @@ def heard(session: Session, hub: "Hub", chosen: DeviceId, speak: Callable[[], st
                 things_to_try=[f"read the lab's log: {session.workspace.lab / 'lab.log'}"],
             )
     session.console.say(f"heard: {hub.target.hub} last saw {chosen} at {moment:%Y-%m-%d %H:%M:%S} UTC")
-    return body
 
 
 def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
     """What fits the hub's anchor; or, where the provisioning service has registered the device by that, its certificate."""
-    found = hub.registry.get(chosen.text)
+    found = registration.known(session, hub, chosen)
     if found is None:
         raise InputError(
             f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
@@ -134,7 +144,13 @@ def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str
     port = "443 (websockets)" if websockets else "8883"
     session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:{port} with {shown.name}")
     telemetry.send_telemetry(
-        hub.target, chosen.text, certificate_chain=shown, key=own.key, body=body, websockets=websockets
+        hub.target,
+        chosen.text,
+        certificate_chain=shown,
+        key=own.key,
+        body=body,
+        timeout=targets.ANSWER_SECONDS[hub.target.kind],
+        websockets=websockets,
     )
 
 

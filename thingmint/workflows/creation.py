@@ -259,12 +259,14 @@ def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) 
 
 def _made(read: Callable[[], object], make: Callable[[], None], settle: Callable[[bool], object]) -> bool:
     """Make it unless it is there; wait until it is whole. False if it was there, or somebody else came first."""
+    from thingmint.hub.transport import seen
+
     ours = read() is None
     if ours:
         try:
             make()
         except HubError as refusal:
-            if refusal.status not in {409, 412} or read() is None:
+            if refusal.status not in {409, 412} or seen(read) is None:
                 raise
             ours = False
     settle(ours)

@@ -132,7 +132,7 @@ def device_delete(session: Session, *, imei: str | None, yes: bool = False) -> N
     if targets.dry(session, f"delete the identity {chosen}"):
         return
     hub = targets.open_hub(session)
-    if hub.registry.get(chosen.text) is None:
+    if registration.known(session, hub, chosen) is None:
         session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
         return
     consent.ask(session, f"delete the identity of {chosen} on {hub.target.hub}", yes=yes)

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
+from thingmint.pki import inspect
 from thingmint.pki.authority import family
+from thingmint.pki.device import identity
+from thingmint.pki.signer import Signer
+from thingmint.pki.store.database import Database
 from thingmint.session import Session
 from thingmint.workflows import consent, entrance, options, possession, targets
 
@@ -84,11 +88,23 @@ def enroll(
     )
     possession.prove(session, place, signer, certificate, wanted, replace=replace)
     made = _put(session, hub, wish, judged)
+    _keep_out(session, hub, signer)
     _tell(session, hub, made, certificate.common_name, line + named)
     session.console.say(f"  the id scope, which such devices are built with: {service.id_scope}")
     session.console.result(service.id_scope)
     its = "" if chosen in {family.DEFAULT, family.ROOT} else f" --ca {chosen}"
     session.console.next_step(f"invoke device --imei ID{its} --no-register connect --imei ID --dps")
+
+
+def _keep_out(session: Session, hub: "Hub", signer: Signer) -> None:
+    """Those whose certificate was revoked before there was a service to block them on."""
+    revoked = {row.serial: row.common_name for row in Database(signer).revoked()}
+    names = set(revoked.values())
+    for path in identity.certificates(session.workspace):
+        if path.stem in names and (certificate := inspect.read_certificate(path)).serial in revoked:
+            chosen = DeviceId.parse(path.stem)
+            if found := entrance.ways(hub, chosen, ()):
+                entrance.block(session, hub, chosen, certificate, found)
 
 
 def _judged(session: Session, hub: "Hub", wish: _Wish) -> "EnrollmentGroup | None":

@@ -77,10 +77,14 @@ class Ways:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a device is known: its identity on the hub, and its ways in; None where there are none, or it was not told."""
+    """Where a device is known: its identity on the hub, and its ways in; None where there are none, or it was not told.
+
+    `untold` is why not, where that may be told another time.
+    """
 
     identity: "Identity | None"
     ways: Ways | None
+    untold: HubError | None = None
 
     @property
     def by_service(self) -> bool:
@@ -100,9 +104,19 @@ class Standing:
 
 
 def standing(session: Session, hub: "Hub", chosen: DeviceId) -> Standing:
+    """For tasks of the hub, whose user may have no say in a provisioning service: that is told, and no error."""
     own = DeviceFiles.of(session.workspace, chosen).certificate
     above = family.above(session.workspace, inspect.read_certificate(own)) if own.exists() else ()
-    return Standing(hub.registry.get(chosen.text), ways_or_warning(session, hub, chosen, above))
+    identity = registration.known(session, hub, chosen)
+    unknown = f"whether {chosen} comes in through {hub.target.provisioning_service}, too, was not told"
+    if hub.target.connection_string:
+        session.console.warn(f"{unknown}: a connection string is for the hub alone.")
+        return Standing(identity, None)
+    try:
+        return Standing(identity, ways(hub, chosen, above))
+    except HubError as refusal:
+        session.console.warn(f"{unknown}: {refusal.message}")
+        return Standing(identity, None, None if refusal.status in {401, 403} else refusal)
 
 
 def ways(hub: "Hub", chosen: DeviceId, above: Sequence[Certificate]) -> Ways | None:
@@ -118,29 +132,12 @@ def ways(hub: "Hub", chosen: DeviceId, above: Sequence[Certificate]) -> Ways | N
     )
 
 
-def ways_or_warning(session: Session, hub: "Hub", chosen: DeviceId, above: Sequence[Certificate]) -> Ways | None:
-    """The same for tasks of the hub, whose user may have no say in a provisioning service: that is told, and no error."""
-    unknown = f"whether {chosen} comes in through {hub.target.provisioning_service}, too, was not asked"
-    if hub.target.connection_string:
-        session.console.warn(f"{unknown}: a connection string is for the hub alone.")
-        return None
-    try:
-        return ways(hub, chosen, above)
-    except HubError as refusal:
-        if refusal.status not in {401, 403}:
-            raise
-        session.console.warn(f"{unknown}: {refusal.message}")
-        return None
+def block(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, found: Ways) -> None:
+    """Keep it out of the provisioning service, also where nothing would let it in today: a group may be made tomorrow.
 
-
-def block(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, found: Ways | None) -> None:
-    """Keep it out of the provisioning service where it came in, or would.
-
-    The group of its authority stays open for all others; a disabled enrollment of its own counts before that.
+    The service asks no revocation list. A disabled enrollment of the device's own counts before every group.
     """
     service = hub.target.provisioning_service
-    if found is None or not found.open:
-        return
     if found.blocked:
         session.console.say(f"unchanged: {chosen} is blocked on {service} already")
     else:
@@ -171,7 +168,13 @@ def come_in(
     for turn in range(1, _TURNS + 1):
         try:
             assigned = register(
-                hub.target, scope, chosen.text, certificate_chain=own.chain, key=own.key, websockets=websockets
+                hub.target,
+                scope,
+                chosen.text,
+                certificate_chain=own.chain,
+                key=own.key,
+                timeout=targets.ANSWER_SECONDS[hub.target.kind],
+                websockets=websockets,
             )
             break
         except HubError as refusal:

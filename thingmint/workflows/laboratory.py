@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thingmint import files
 from thingmint.errors import InputError
+from thingmint.lab.chaos import parse
 from thingmint.lab.state import LabFolder, Role
 from thingmint.session import Session
 from thingmint.workflows import targets
@@ -19,8 +20,9 @@ _NEXT_EMPTY = "invoke hub-create"
 _NEXT = "invoke rootca subca verify device --imei ID; invoke lab-down stops the lab"
 
 
-def up(session: Session, *, empty: bool = False) -> None:
-    """Start it, or say that it runs. `empty`: with nothing made yet."""
+def up(session: Session, *, empty: bool = False, chaos: str | None = None) -> None:
+    """Start it, or say that it runs. `empty`: with nothing made yet. `chaos`: misbehaving as that says."""
+    wanted = parse(chaos)
     _announce(session)
     if session.dry:
         session.console.say("would start the lab" + (", with nothing in its account yet" if empty else ""))
@@ -29,7 +31,7 @@ def up(session: Session, *, empty: bool = False) -> None:
 
     session.workspace.prepare()
     running = control.running(session)
-    lab = control.start(session, empty=empty)  # also of a running one: it may play another hub
+    lab = control.start(session, empty=empty, chaos=wanted)  # also of a running one: it may play another hub
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
     session.console.next_step(_tell(session, lab))
 
@@ -51,8 +53,9 @@ def down(session: Session) -> None:
         session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
 
 
-def run(session: Session, *, empty: bool) -> None:
+def run(session: Session, *, empty: bool, chaos: str | None = None) -> None:
     """In the foreground: its log on stderr, until Ctrl-C, `lab-down`, or idleness."""
+    wanted = parse(chaos)
     _announce(session)
     if session.dry:
         session.console.say("would run the lab in the foreground")
@@ -67,7 +70,7 @@ def run(session: Session, *, empty: bool) -> None:
         next_step = _tell(session, lab)
         session.console.say(f"next, in another terminal: {next_step}")
 
-    control.serve(session, ready, empty=empty)
+    control.serve(session, ready, empty=empty, chaos=wanted)
 
 
 def env(session: Session, *, shell: str | None, undo: bool) -> None:
@@ -156,6 +159,10 @@ def _tell(session: Session, lab: "RunningLab") -> str:
         f"https://localhost:{lab.https_port}, MQTT on port {lab.mqtt_port}, CONNECT proxy on port {lab.proxy_port}"
     )
     session.console.say(f"  watch it: {lab.page}")
+    if lab.chaos:
+        session.console.say(
+            f"  it misbehaves on purpose, each fault a line in its log; the same again: --chaos {lab.chaos}"
+        )
     session.console.say(
         f"  log: {lab.folder / 'lab.log'} · ends after {session.settings.lab.idle_minutes} idle minutes"
     )

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.audit import audit
@@ -22,13 +23,17 @@ from thingmint.pki.store.database import Database
 from thingmint.session import Session
 from thingmint.workflows import consent, devices, entrance, options, registration, targets
 
+if TYPE_CHECKING:
+    from thingmint.workflows.targets import Hub
+
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 """The reasons of RFC 5280 5.3.1 that fit a device, as openssl spells them."""
 
 
 def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes: bool = False) -> None:
     """Lock a device out, where it comes in before where it is: blocked on the provisioning service, its identity disabled
-    on the hub, since neither checks a CRL; then the index says revoked."""
+    on the hub, since neither checks a CRL; then the index says revoked. Raises HubError at the end where it is not blocked.
+    """
     chosen = DeviceId.parse(imei)
     why = reason or "unspecified"
     if why not in REASONS:
@@ -42,25 +47,17 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
             things_to_try=[f"to lock it out of the hub alone: invoke device-delete --imei {chosen}"],
         )
     signer = identity.signer_of(session.workspace, chosen, None)
-    known = None
+    known = late = None
     service = session.settings.azure.provisioning_service
-    if not targets.dry(session, f"block {chosen} on {service}, where it comes in through it, and disable its identity"):
+    if not targets.dry(session, f"block {chosen} on {service} and disable its identity"):
         _unlock(session, signer, own)  # before anything changes: without the key there is no revocation
         hub = targets.open_hub(session)
         known = entrance.standing(session, hub, chosen)
-        found = known.identity
         shut = f"disable it on {hub.target.hub}"
-        if known.ways and known.ways.open:
+        if known.ways:
             shut = f"block it on {service}, {shut}"
         consent.ask(session, f"revoke the certificate of {chosen}, {shut}", yes=yes)
-        entrance.block(session, hub, chosen, inspect.read_certificate(own.certificate), known.ways)
-        if found is None:
-            session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
-        elif found.status == "disabled":
-            session.console.say(f"unchanged: {chosen} is disabled on {hub.target.hub} already")
-        else:
-            hub.registry.disable(chosen.text, etag=found.etag)
-            session.console.say(f"disabled: {chosen} on {hub.target.hub}")
+        late = _lock_out(session, hub, chosen, inspect.read_certificate(own.certificate), known)
     with bench.locked(session) as locked:
         transaction.recover(locked, signer)
         revoked, listed = _done(session, signer, own)
@@ -80,10 +77,37 @@ def device_revoke(session: Session, *, imei: str | None, reason: str | None, yes
         session,
         chosen,
         by_service=known.by_service,
-        blocked=known.ways is not None and known.ways.open,
+        blocked=known.ways is not None,
         disabled=known.identity is not None,
     )
     session.console.next_step(f"to let it in again: {again}")
+    if late is not None:
+        raise HubError(
+            f"{chosen} is revoked, but not blocked on {service}: {late.message}",
+            detail=late.detail,
+            things_to_try=["run the same line again: what is done stays done", *late.things_to_try],
+            status=late.status,
+            code=late.code,
+        )
+
+
+def _lock_out(
+    session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, known: entrance.Standing
+) -> HubError | None:
+    """At the provisioning service first, through which it would come back; and on the hub, whatever became of the first.
+
+    Returns why it could not be blocked.
+    """
+    from thingmint.hub.transport import anew
+
+    late = known.untold
+    if known.ways is not None:
+        try:
+            entrance.block(session, hub, chosen, certificate, known.ways)
+        except HubError as refusal:
+            late = refusal
+    anew(lambda: _disable(session, hub, chosen))
+    return late
 
 
 def _done(session: Session, signer: Signer, own: DeviceFiles) -> tuple[bool, bool]:
@@ -93,6 +117,17 @@ def _done(session: Session, signer: Signer, own: DeviceFiles) -> tuple[bool, boo
     serial = inspect.read_certificate(own.certificate).serial
     revoked = Database(signer).status(serial) == "R"
     return revoked, revoked and revocation.lists(signer, serial)
+
+
+def _disable(session: Session, hub: "Hub", chosen: DeviceId) -> None:
+    found = registration.known(session, hub, chosen)
+    if found is None:
+        session.console.say(f"unchanged: {chosen} has no identity on {hub.target.hub}")
+    elif found.status == "disabled":
+        session.console.say(f"unchanged: {chosen} is disabled on {hub.target.hub} already")
+    else:
+        hub.registry.disable(chosen.text, etag=found.etag)
+        session.console.say(f"disabled: {chosen} on {hub.target.hub}")
 
 
 def _unlock(session: Session, signer: Signer, own: DeviceFiles) -> None:

@@ -36,8 +36,9 @@ def prove(
 
     `certificate` is what `checked` returned. Another certificate of that name makes room with `replace` alone.
     """
-    session.workspace.prepare()
-    with session.workspace.locked("hub"):
+    from thingmint.hub.transport import anew
+
+    def turn() -> None:
         found = place.certificates.get(name)
         if found and found.thumbprint == certificate.thumbprint and found.verified:
             _clean_up(session, signer)
@@ -48,6 +49,10 @@ def prove(
         if found and found.thumbprint != certificate.thumbprint:
             session.console.say(f"replaced: {name} on {place.name}, which was {found.thumbprint}")
         session.console.say(f"verified: {name} on {place.name}, thumbprint {certificate.thumbprint}")
+
+    session.workspace.prepare()
+    with session.workspace.locked("hub"):
+        anew(turn)
 
 
 def checked(session: Session, signer: Signer) -> Certificate:

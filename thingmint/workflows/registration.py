@@ -49,8 +49,19 @@ def let_in(session: Session, chosen: DeviceId, *, by_service: bool, blocked: boo
     return f"invoke {' '.join(words)}"
 
 
+def known(session: Session, hub: "Hub", chosen: DeviceId) -> "Identity | None":
+    """Its identity on the hub; looked for again where this workspace knows that it was registered."""
+    from thingmint.hub.transport import seen
+
+    mine = Record.read(DeviceFiles.of(session.workspace, chosen).record)
+    there = mine is not None and mine.registered_on == hub.target.hub_host
+    return seen(lambda: hub.registry.get(chosen.text), looks=5 if there else 1)
+
+
 def register(session: Session, hub: "Hub", chosen: DeviceId, *, renew: bool = False) -> bool:
     """Whether the hub lets it in: an identity that somebody disabled stays so."""
+    from thingmint.hub.transport import seen
+
     found = hub.registry.get(chosen.text)
     if found is None:
         try:
@@ -58,7 +69,7 @@ def register(session: Session, hub: "Hub", chosen: DeviceId, *, renew: bool = Fa
             session.console.say(f"registered: {chosen} on {hub.target.hub} ({X509_CA})")
         except HubError as error:
             # Somebody else was faster, or our own earlier try was committed and its answer lost.
-            found = hub.registry.get(chosen.text) if error.status == 409 else None
+            found = seen(lambda: hub.registry.get(chosen.text)) if error.status == 409 else None
             if found is None:
                 raise
     else:

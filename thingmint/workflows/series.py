@@ -129,8 +129,9 @@ class _Run:
     def _judge(self, hub: "Hub", one: DeviceId, code: str, message: str) -> str:
         """Why the hub's refusal stands; nothing where the identity is there and fits."""
         from thingmint.hub.identity import ALREADY_EXISTS
+        from thingmint.hub.transport import seen
 
-        found = hub.registry.get(one.text) if code == ALREADY_EXISTS else None
+        found = seen(lambda: hub.registry.get(one.text)) if code == ALREADY_EXISTS else None
         if found is None:
             return f"the hub refused to register it: {code} {message}".rstrip()
         try:

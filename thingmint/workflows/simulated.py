@@ -63,7 +63,7 @@ def _recover(session: Session, chosen: DeviceId, wanted: faults.Faults) -> None:
 def _power(session: Session, chosen: DeviceId, wanted: faults.Faults, fault: Sequence[str], app: str) -> None:
     """`fault`: the switches behind `wanted`, as they were typed."""
     booted = app == SAMPLE
-    application = (lambda emit: _run(session, chosen, emit)) if booted else None
+    application = (lambda emit, pause: _run(session, chosen, emit, pause)) if booted else None
     with _opened(session, chosen, wanted, application) as thing:
         session.console.result(thing.port)
         session.console.say(
@@ -114,7 +114,7 @@ def booted(session: Session, chosen: DeviceId, heard: Callable[[str], None], ove
     """The port of the device while it boots its application. `heard` is handed the telemetry that reached the hub, and
     `over` is called at its end, whatever that was; what it failed with is raised when it is unplugged."""
 
-    def application(emit: Callable[[str], None]) -> None:
+    def application(emit: Callable[[str], None], _pause: Callable[[float], None]) -> None:
         try:
             heard(boot(session, chosen, emit))
         finally:
@@ -124,10 +124,15 @@ def booted(session: Session, chosen: DeviceId, heard: Callable[[str], None], ove
         yield thing.port
 
 
-def boot(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> str:
+def boot(
+    session: Session,
+    chosen: DeviceId,
+    emit: Callable[[str], None],
+    pause: Callable[[float], None] | None = None,
+) -> str:
     """Boot the simulated device: it connects with what its modem holds. Returns the telemetry that the hub heard.
 
-    `emit` is handed its log, line by line. Raises InputError where the target is not the lab, CheckError or HubError where
+    `emit` is handed its log, line by line. With `pause` it goes on until that raises. Raises InputError where the target is not the lab, CheckError or HubError where
     it could not speak, or was not heard.
     """
     from thingmint.lab.thing import sample
@@ -141,17 +146,18 @@ def boot(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> str
     memory = SecTags.open(_folder(session), chosen)
     image = memory.image.read_bytes() if memory.image.exists() else b""
     build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary, sample.id_scope_in(image))
-    return connection.heard(session, hub, chosen, lambda: sample.run(build, memory, emit))
+    proven = connection.expecting(session, hub, chosen)
+    return sample.run(build, memory, emit, heard=proven, pause=pause)
 
 
-def _run(session: Session, chosen: DeviceId, emit: Callable[[str], None]) -> None:
-    """The application behind a port: its log is shown here, too."""
+def _run(session: Session, chosen: DeviceId, emit: Callable[[str], None], pause: Callable[[float], None]) -> None:
+    """The application behind a port: its log is shown here, too. It goes on until it is unplugged."""
 
     def both(line: str) -> None:
         emit(line)
         session.console.say(line)
 
-    boot(session, chosen, both)
+    boot(session, chosen, both, pause)
 
 
 def _require_lab(session: Session, chosen: DeviceId) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
 
 ARM = "https://management.azure.com"
+ANSWER_SECONDS = {"azure": 60.0, "lab": 15.0}
+"""How long a device waits in all for its hub, or the provisioning service."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,10 @@ def open_lab(session: Session) -> "RunningLab":
     if control.running(session) is None:
         _may_start(session)
         session.workspace.prepare()
-    return control.start(session)  # also of a running one: it may play another hub
+    lab = control.start(session)  # also of a running one: it may play another hub
+    if lab.chaos:
+        session.console.say(f"the lab misbehaves on purpose (--chaos {lab.chaos}): its log names each fault")
+    return lab
 
 
 def _may_start(session: Session) -> None:

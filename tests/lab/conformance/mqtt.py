@@ -94,20 +94,6 @@ def other_subscriptions(lab: Lab, device_files: Device) -> None:
         assert connection.recv(5) == b"\x90\x03\x00\x09\x80"
 
 
-@left_out("mqtt-twins")
-def twins(lab: Lab, device_files: Device) -> None:
-    """Nothing answers, and the log says why."""
-    device_id, files = device_files
-    heard = lab.mark()
-    with tls(lab, files) as connection:
-        mqtt_connect(lab, connection, device_id)
-        connection.sendall(packet(0x82, b"\x00\x09" + text("$iothub/twin/res/#") + b"\x01"))
-        assert connection.recv(5) == b"\x90\x03\x00\x09\x01"
-        connection.sendall(publish_packet("$iothub/twin/GET/?$rid=1", b""))
-        assert connection.recv(4) == b"\x40\x02\x00\x07"
-    assert "not done by the lab yet" in heard()
-
-
 @done("mqtt-take-over")
 def take_over(lab: Lab, device_files: Device) -> None:
     device_id, files = device_files

@@ -116,9 +116,3 @@ def device_https(lab: Lab) -> None:
     lab.register("conf-https")
     assert not_done(ask(lab, "POST", "/devices/conf-https/messages/events", {"temperature": 1}))
     assert not_done(ask(lab, "GET", "/devices/conf-https/messages/devicebound"))
-
-
-@left_out("direct-methods")
-def direct_methods(lab: Lab) -> None:
-    lab.register("conf-methods")
-    assert not_done(ask(lab, "POST", "/twins/conf-methods/methods", {"methodName": "led", "payload": 1}))

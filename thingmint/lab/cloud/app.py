@@ -10,12 +10,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
+from thingmint.lab.cloud.faults.requests import Misbehaving
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt import websocket
 from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
 from thingmint.lab.cloud.provisioning import device as registering
 from thingmint.lab.cloud.provisioning import routes as enrollments
+from thingmint.lab.cloud.registry import commands
 from thingmint.lab.cloud.registry import routes as registry
+from thingmint.lab.cloud.registry.answers import read_object
 from thingmint.lab.cloud.signin import login
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.tls import hosts
@@ -51,7 +54,7 @@ def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
         ],
         exception_handlers={Refusal: refuse, HTTPException: wrong_method},
     )
-    return _Gate(application, hub)
+    return _Gate(Misbehaving(application, hub), hub)
 
 
 def _lab_routes(hub: Hub) -> list[Route]:
@@ -77,7 +80,11 @@ def _lab_routes(hub: Hub) -> list[Route]:
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) < 19):  # SQLite's integers have 63 bits
             raise Refusal(400, {"error": "after is no number"}, "after is no number")
-        messages = hub.store.messages.of(request.query_params.get("device", ""), after=int(after))
+        device_id = request.query_params.get("device", "")
+        if "newest" in request.query_params:
+            messages = hub.store.messages.newest(device_id)
+        else:
+            messages = hub.store.messages.of(device_id, after=int(after))
         return JSONResponse(
             {
                 "messages": [
@@ -93,7 +100,13 @@ def _lab_routes(hub: Hub) -> list[Route]:
             }
         )
 
+    async def command(request: Request) -> Response:
+        """The service takes messages to devices by AMQP alone, which the lab does not speak."""
+        require_owner(request)
+        return JSONResponse({"messageId": commands.enqueue(hub, await read_object(request))})
+
     return [
+        Route("/lab/commands", command, methods=["POST"]),
         Route("/lab/health", health),
         Route("/lab/stop", stop, methods=["POST"]),
         Route("/lab/telemetry", telemetry),

@@ -11,10 +11,26 @@ from thingmint.lab.cloud.hub import Hub
 
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 3.0  # for the client's part of the goodbye
-_MOST_CONNECTIONS = 400  # below the 1024 descriptors that a process usually has, two for a proxied connection
+_MOST_CONNECTIONS = 1_500  # at each door, where the system allows as many
+_DESCRIPTORS_EACH = 3  # a connection's own, and two where it comes through the proxy
 
 # asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. A TLS record holds 16 kB at most.
 sslproto.SSLProtocol.max_size = 16_384
+
+
+def most_connections() -> int:
+    """At each door. Raises the process's limit of open files as far as it may, where the system has one."""
+    try:
+        import resource
+    except ImportError:  # Windows: sockets are no files there
+        return _MOST_CONNECTIONS
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS * _DESCRIPTORS_EACH * 2
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return min(_MOST_CONNECTIONS, max(soft, allowed) // _DESCRIPTORS_EACH)
 
 
 class Greeting(Protocol):
@@ -37,13 +53,13 @@ class Door:
         name: str,
         serve_one: Callable[[socket.socket], Awaitable[None]],
         held: Callable[[], int] = lambda: 0,
-        most: int = _MOST_CONNECTIONS,
+        most: int | None = None,
     ) -> None:
         self._hub = hub
         self._name = name
         self._serve_one = serve_one
         self._held = held
-        self._most = most
+        self._most = most_connections() if most is None else most
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket) -> None:

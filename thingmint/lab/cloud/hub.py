@@ -3,11 +3,38 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.feed import Feed
 from thingmint.lab.cloud.journal import Journal, printable
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabSecrets, Role
+
+
+class Line(Protocol):
+    """A device's open connection, as the service's side sees it."""
+
+    def objection(self) -> str | None:
+        """Why this device may not be connected, now; None if it may."""
+
+    def end(self, reason: str) -> None:
+        """The device lost its right."""
+
+    def give_way(self) -> None:
+        """To another connection of the same device."""
+
+    def desired_changed(self, change: dict[str, Any], version: int) -> None:
+        """Tell the device, where it wants to know."""
+
+    def deliver(self) -> None:
+        """Something waits in the device's queue."""
+
+    @property
+    def takes_calls(self) -> bool: ...
+
+    async def call(self, method: str, payload: bytes, seconds: float) -> tuple[int, bytes]:
+        """Status and payload of the device's answer. Raises TimeoutError, or ConnectionError where it goes away."""
 
 
 @dataclass
@@ -17,9 +44,11 @@ class Hub:
     secrets: LabSecrets
     store: Store
     journal: Journal
+    faults: Faults
     https_port: int
     touch: Callable[[], None]  # something happened: the lab is not idle
     stop: Callable[[], None]
+    lines: dict[str, Line] = field(default_factory=dict)  # device id → its connection
     feed: Feed = field(default_factory=Feed)  # for those who watch
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 

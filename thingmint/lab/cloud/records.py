@@ -49,6 +49,7 @@ class Device:
     connected: bool = False
     connection_updated: dt.datetime | None = None
     last_activity: dt.datetime | None = None
+    commands: int = 0  # in its queue
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,24 @@ class Message:
     received_at: dt.datetime
     body: bytes
     properties: dict[str, str]
+
+
+Acknowledgement = Literal["none", "positive", "negative", "full"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A message to a device, in its queue until the device has it, or nobody wants it any more."""
+
+    sequence: int
+    device_id: str
+    message_id: str
+    enqueued: dt.datetime
+    expires: dt.datetime
+    ack: Acknowledgement  # of which end the sender wants to hear
+    body: bytes
+    properties: dict[str, str]
+    deliveries: int = 0
 
 
 ResourceKind = Literal["group", "hub", "service"]

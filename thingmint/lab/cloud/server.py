@@ -15,6 +15,8 @@ from thingmint.errors import ToolError
 from thingmint.lab import state
 from thingmint.lab.cloud import account, tls
 from thingmint.lab.cloud.app import make_app
+from thingmint.lab.cloud.faults.faults import Faults
+from thingmint.lab.cloud.faults.seeded import Seeded
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
@@ -80,11 +82,12 @@ class _Lab:
                 secrets = LabSecrets.random()
                 state.write(folder.secrets, secrets)
             expires = tls.keep_or_make(folder, role)
+            faults = Faults(journal, Seeded(role.chaos) if role.chaos else None)
             store = Store(folder.database)
             held.callback(store.close)
             https, devices, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(5))
             port = _port(https)
-            hub = Hub(folder, role, secrets, store, journal, port, self._touch, self._stop.set)
+            hub = Hub(folder, role, secrets, store, journal, faults, port, self._touch, self._stop.set)
             account.open_account(hub, empty=role.empty)
             endpoint = MqttEndpoint(hub)
             context = tls.https_context(folder)

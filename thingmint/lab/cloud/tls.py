@@ -18,6 +18,8 @@ MANAGEMENT, SIGN_IN = "management.azure.com", "login.microsoftonline.com"
 LIFETIME = dt.timedelta(days=7)
 RENEW_BEFORE = dt.timedelta(days=1)
 _CLOCK_SLACK = dt.timedelta(hours=1)
+_EXPIRED_SINCE = dt.timedelta(days=1)
+_FAULTY = ("EXPIRED", "WRONG_HOST", "OTHER_CA")  # names of faults.kinds.Kind
 _ADDRESS = ipaddress.IPv4Address("127.0.0.1")
 
 
@@ -54,7 +56,8 @@ def _kept_until(folder: LabFolder, role: Role) -> dt.datetime | None:
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return None
     served = names.get_values_for_type(x509.DNSName)
-    whole = key.public_key() == server.public_key() and tuple(served) == hosts(role)
+    faulty = all(folder.faulty_server(fault).exists() for fault in _FAULTY)
+    whole = key.public_key() == server.public_key() and tuple(served) == hosts(role) and faulty
     return min(ca.not_valid_after_utc, server.not_valid_after_utc) if whole else None
 
 
@@ -65,7 +68,7 @@ def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
     not_after = not_before + LIFETIME
     ca_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "thingmint lab CA")])
+    ca_name = _named("thingmint lab CA")
     ca = (
         _builder(ca_name, ca_name, ca_key.public_key(), ca_key.public_key(), not_before, not_after)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -77,22 +80,47 @@ def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
         )
         .sign(ca_key, hashes.SHA256())
     )
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    server = (
-        _builder(server_name, ca_name, key.public_key(), ca_key.public_key(), not_before, not_after)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([*names, x509.IPAddress(_ADDRESS)]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
+    served = [*names, x509.IPAddress(_ADDRESS)]
+
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    server_pem = server.public_bytes(serialization.Encoding.PEM)
+    server_pem = _server(key.public_key(), ca_name, ca_key, served, not_after)
+    # For a lab that misbehaves. They are made now: afterwards nobody has the CA's key.
+    elsewhere = x509.DNSName(f"elsewhere.{role.hub_host}")  # the CA may vouch for it, and nobody asks for it
+    stranger, strange = ec.generate_private_key(ec.SECP256R1()), "thingmint: a CA that nobody trusts"
+    faulty = {
+        "EXPIRED": _server(key.public_key(), ca_name, ca_key, served, not_before - _EXPIRED_SINCE),
+        "WRONG_HOST": _server(key.public_key(), ca_name, ca_key, [elsewhere], not_after),
+        "OTHER_CA": _server(key.public_key(), _named(strange), stranger, served, not_after),
+    }
+    for fault, pem in faulty.items():
+        files.replace(folder.faulty_server(fault), key_pem + pem, mode=files.SECRET)
     files.replace(folder.server_key, key_pem + server_pem, mode=files.SECRET)
     files.replace(folder.ca, ca.public_bytes(serialization.Encoding.PEM))
     return not_after
+
+
+def _server(
+    key: ec.EllipticCurvePublicKey,
+    ca_name: x509.Name,
+    signer: ec.EllipticCurvePrivateKey,
+    names: list[x509.GeneralName],
+    ends: dt.datetime,
+) -> bytes:
+    certificate = (
+        _builder(_named("localhost"), ca_name, key, signer.public_key(), ends - LIFETIME, ends)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _named(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def https_context(folder: LabFolder) -> ssl.SSLContext:

@@ -55,10 +55,21 @@ def changed(
     return replace(twin, version=twin.version + 1, changes=twin.changes + 1, tags=new_tags, desired=section)
 
 
-def _section_changed(section: Section, patch: Mapping[str, Any], now: dt.datetime, *, whole: bool) -> Section:
+def reported(twin: Twin, now: dt.datetime, patch: Mapping[str, Any]) -> Twin:
+    """The twin after a report of its device. Raises TwinProblem."""
+    section = _section_changed(twin.reported, patch, now, whole=False, versions=False)
+    _require_size(section.values, LARGEST_SECTION, "properties.reported")
+    return replace(twin, version=twin.version + 1, reported=section)
+
+
+def _section_changed(
+    section: Section, patch: Mapping[str, Any], now: dt.datetime, *, whole: bool, versions: bool = True
+) -> Section:
     version = section.version + 1
     moment = now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    stamp: dict[str, Any] = {"$lastUpdated": moment, "$lastUpdatedVersion": version}
+    stamp: dict[str, Any] = {"$lastUpdated": moment}
+    if versions:  # of desired properties alone
+        stamp["$lastUpdatedVersion"] = version
     before, metadata = ({}, {}) if whole else (section.values, section.metadata)
     values = _without_nulls(patch) if whole else _merged(before, patch)
     return Section(values, _stamped(metadata, values, patch, stamp), version)

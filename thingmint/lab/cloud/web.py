@@ -17,9 +17,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thingmint.lab.cloud.door import Door, Greeting, shake
+from thingmint.lab.cloud.faults.handshakes import certificate_for
+from thingmint.lab.cloud.faults.kinds import Point
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.packets import LARGEST_PACKET
-from thingmint.lab.cloud.mqtt.trust import Handshake, broken
+from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake, broken
 
 
 class Web(uvicorn.Server):
@@ -56,16 +58,20 @@ class Web(uvicorn.Server):
         assert context  # noqa: S101 - without one there is the plain door alone
 
         async def serve_one(accepted: socket.socket) -> None:
-            await self._shake(accepted, _Unasked(self._hub, context), {})
+            if await certificate_for(self._hub, Point.SERVICE_HANDSHAKE, accepted):
+                await self._shake(accepted, _Unasked(self._hub, context), {})
 
         await self._through(Door(self._hub, "https", serve_one, self._held), listener)
 
     async def admit_devices(self, listener: socket.socket) -> None:
         """The devices' door: a certificate may be shown, and counts as it does on 8883; the application finds it."""
 
+        contexts = Contexts(self._hub, certificate=ssl.CERT_OPTIONAL)
+
         async def serve_one(accepted: socket.socket) -> None:
-            handshake = Handshake(self._hub, certificate=ssl.CERT_OPTIONAL)
-            await self._shake(accepted, handshake, {"handshake": handshake})
+            if server := await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted):
+                handshake = Handshake(self._hub, contexts, server)
+                await self._shake(accepted, handshake, {"handshake": handshake})
 
         await self._through(Door(self._hub, "https (devices)", serve_one, self._held), listener)
 

@@ -72,10 +72,18 @@ REGISTRY_ERRORS = {
     "DeviceDefinedMultipleTimes": 400011,
     "IotHubUnauthorizedAccess": 401002,
     "DeviceNotFound": 404001,
+    "DeviceNotOnline": 404103,
     "IotHubNotFound": 404000,  # the lab's own
     "DeviceAlreadyExists": 409001,
     "PreconditionFailed": 412001,
+    "DeviceMaximumQueueDepthExceeded": 403004,
+    "MessageTooLarge": 413001,
+    # https://learn.microsoft.com/dotnet/api/microsoft.azure.devices.common.exceptions.errorcode
+    "ThrottlingException": 429001,
     "ThrottlingBacklogTimeout": 429003,
+    "ServerError": 500001,
+    "ServiceUnavailable": 503001,
+    "GatewayTimeout": 504101,
 }
 
 

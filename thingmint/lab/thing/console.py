@@ -8,8 +8,8 @@ from collections.abc import Callable
 from thingmint.lab.thing.board import Line, UnpluggedError
 from thingmint.lab.thing.faults import Faults
 
-Application = Callable[[Callable[[str], None]], None]
-"""Another firmware: it is handed emit(line), and runs once."""
+Application = Callable[[Callable[[str], None], Callable[[float], None]], None]
+"""Another firmware: it is handed emit(line) and pause(seconds), which both end it when the board is gone, and runs once."""
 
 _KEPT = 1000  # lines
 _SETTLE_SECONDS = 0.25  # a serial program that opens a port throws away what came meanwhile
@@ -29,7 +29,7 @@ class Console:
 
     def run(self) -> None:
         """The application's own thread."""
-        self._application(self.emit)
+        self._application(self.emit, self.pause)
 
     def emit(self, line: str) -> None:
         """As fast as the line takes it, once somebody reads. Raises UnpluggedError when the board is gone."""
@@ -37,6 +37,12 @@ class Console:
             self._waiting.append(f"{line}\r\n".encode())
             self._changed.wait_for(lambda: self._closed or not self._waiting or not self._read)
             if self._closed:
+                raise UnpluggedError
+
+    def pause(self, seconds: float) -> None:
+        """Raises UnpluggedError when the board is gone."""
+        with self._changed:
+            if self._changed.wait_for(lambda: self._closed, seconds):
                 raise UnpluggedError
 
     def opened(self, now: float) -> None:

@@ -14,16 +14,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from thingmint import files
-from thingmint.device import registration, telemetry
+from thingmint.device import conversation, registration
 from thingmint.errors import CheckError, HubError, InputError
 from thingmint.target import PROVISIONING_DEVICES, Target
 
 _ROOT, _CERTIFICATE, _KEY = 0, 1, 2  # credential types of AT%CMNG
 _ECONNREFUSED, _EINVAL = 111, 22
 _NOT_AUTHORISED = 5  # MQTT 3.1.1, 3.2.2.3
+_INTERVAL_SECONDS = 20
+_TICK_SECONDS = 0.1
 _MODULE, _DPS = "azure_iot_hub_sample", "azure_iot_hub_dps"
 
 
@@ -53,8 +55,18 @@ def id_scope_in(image: bytes) -> str | None:
     return found[0].decode() if found else None
 
 
-def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
+def run(
+    build: Build,
+    modem: Holder,
+    emit: Callable[[str], None],
+    *,
+    heard: Callable[[str], None] = lambda _body: None,
+    pause: Callable[[float], None] | None = None,
+) -> str:
     """Boot, connect, send one event, and return its body. `emit` is handed each line of the log.
+
+    `heard` is called with the body once the hub has acknowledged it. With `pause`, which waits for some seconds, it goes
+    on as the sample does, until that or `emit` raises.
 
     Raises CheckError where a credential is missing or unusable, HubError where the hub refuses; the log tells it first.
     """
@@ -68,13 +80,16 @@ def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
     log.write("inf", _MODULE, "Network registration status: Connected - home network")
     log.write("inf", _MODULE, "Connected to LTE network")
     log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_CONNECTING")
-    body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
+    application = _Application(log, heard, pause)
     with tempfile.TemporaryDirectory(prefix="thingmint-") as folder:
         try:
             loaded = _Loaded.of(build, modem, Path(folder))
             with _naming_the_tag(build):
-                _speak(_assigned(build, loaded, log) if build.id_scope else build, loaded, log, body)
+                _speak(_assigned(build, loaded, log) if build.id_scope else build, loaded, log, application)
         except (CheckError, HubError) as error:
+            if application.connected:
+                log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_DISCONNECTED")
+                raise
             _log_failure(log, error)
             error.things_to_try = (
                 *error.things_to_try,
@@ -82,26 +97,96 @@ def run(build: Build, modem: Holder, emit: Callable[[str], None]) -> str:
                 f"then load it again: invoke provision --imei {build.device_id} --port auto",
             )
             raise
-    log.write("inf", _MODULE, "Event was successfully sent")
-    return body
+    return application.said
 
 
-def _speak(build: Build, loaded: "_Loaded", log: "_Log", body: str) -> None:
-    def connected() -> None:
-        log.write("dbg", "mqtt_helper", "mqtt_evt_handler: MQTT mqtt_client connected")
-        log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_CONNECTED")
-        log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_READY")
-        log.write("inf", _MODULE, f"Sending event:{body}")
-
+def _speak(build: Build, loaded: "_Loaded", log: "_Log", application: "_Application") -> None:
     _resolve(build.target.hub_host, build.target, log)
-    telemetry.send_telemetry(
+    conversation.converse(
         dataclasses.replace(build.target, ca_file=loaded.roots),
         build.device_id,
+        application.talk,
         certificate_chain=loaded.certificate,
         key=loaded.key,
-        body=body,
-        connected=connected,
     )
+
+
+class _Application:
+    """What Nordic's sample does once it is connected: an event at each interval, which its twin can change, and an LED.
+
+    A method that it does not know, it leaves without an answer.
+    """
+
+    def __init__(self, log: "_Log", heard: Callable[[str], None], pause: Callable[[float], None] | None) -> None:
+        self._log = log
+        self._heard = heard
+        self._pause = pause
+        self._interval = _INTERVAL_SECONDS
+        self._due = 0.0
+        self.connected = False
+        self.said = ""  # in its first event
+
+    def talk(self, line: conversation.Line) -> None:
+        self._log.write("dbg", "mqtt_helper", "mqtt_evt_handler: MQTT mqtt_client connected")
+        self.connected = True
+        self._tell("AZURE_IOT_HUB_EVT_CONNECTED")
+        self._tell("AZURE_IOT_HUB_EVT_READY")
+        desired = line.twin().get("desired", {})
+        self._tell("AZURE_IOT_HUB_EVT_TWIN_RECEIVED")
+        self._interval = self._wanted(desired) or self._interval
+        self.said = self._send(line)
+        self._heard(self.said)
+        while self._pause:
+            self._pause(_TICK_SECONDS)
+            while not line.news.empty():
+                self._hear(line, line.news.get())
+            if time.monotonic() >= self._due:
+                self._send(line)
+
+    def _send(self, line: conversation.Line) -> str:
+        event = {"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())}  # noqa: S311
+        body = json.dumps(event)
+        self._tell(f"Sending event:{body}")
+        line.send(body)
+        self._tell("Event was successfully sent")
+        self._tell(f"Next event will be sent in {self._interval} seconds")
+        self._due = time.monotonic() + self._interval
+        return body
+
+    def _hear(self, line: conversation.Line, news: conversation.News) -> None:
+        match news:
+            case conversation.Desired(values=values):
+                self._tell("AZURE_IOT_HUB_EVT_TWIN_DESIRED_RECEIVED")
+                if interval := self._wanted(values):
+                    line.report({"telemetryInterval": interval})
+                    self._interval, self._due = interval, 0.0  # the next event leaves at once
+                    self._tell(f"New telemetry interval has been applied: {interval}")
+                    self._tell("AZURE_IOT_HUB_EVT_TWIN_RESULT_SUCCESS")
+            case conversation.Call(method=method, payload=payload, answer=answer):
+                self._tell("AZURE_IOT_HUB_EVT_DIRECT_METHOD")
+                self._tell(f"Method name: {method}")
+                self._tell(f"Payload: {json.dumps(payload)}")
+                if method == "led":
+                    answer(200, {"it": "worked"})
+                else:
+                    self._tell("Unknown direct method")
+            case conversation.Said(body=body):
+                self._tell("AZURE_IOT_HUB_EVT_DATA_RECEIVED")
+                self._tell(f"Received payload: {body.decode(errors='replace')}")
+            case conversation.Gone():
+                raise line.broke()
+
+    def _wanted(self, desired: dict[str, Any]) -> int | None:
+        """As the sample reads it: a number, or a text that begins with one; what is not positive changes nothing."""
+        value = desired.get("telemetryInterval")
+        if value is None:
+            self._tell("No 'telemetryInterval' object in the device twin")
+            return None
+        digits = re.match(r"\s*(\d{1,9})", str(value), re.ASCII)
+        return int(digits[1]) or None if digits and not isinstance(value, bool) else None
+
+    def _tell(self, text: str) -> None:
+        self._log.write("inf", _MODULE, text)
 
 
 def _assigned(build: Build, loaded: "_Loaded", log: "_Log") -> Build:

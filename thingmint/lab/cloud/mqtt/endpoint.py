@@ -5,10 +5,14 @@ import contextlib
 import socket
 
 from thingmint.lab.cloud.door import Door, shake
+from thingmint.lab.cloud.faults.handshakes import certificate_for
+from thingmint.lab.cloud.faults.kinds import Point
+from thingmint.lab.cloud.faults.streams import Unreliable
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.connection import Connection
+from thingmint.lab.cloud.mqtt.device import DeviceConnection
 from thingmint.lab.cloud.mqtt.streams import Stream, TlsStream
-from thingmint.lab.cloud.mqtt.trust import Handshake
+from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake
 from thingmint.lab.cloud.provisioning.session import Registering
 from thingmint.lab.cloud.wire import now
 
@@ -16,8 +20,8 @@ from thingmint.lab.cloud.wire import now
 class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._contexts = Contexts(hub)
         self._door = Door(hub, "mqtt", self._serve_one)
-        self._open: dict[str, Connection] = {}  # device id → its connection
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
 
@@ -39,12 +43,15 @@ class MqttEndpoint:
         await asyncio.wait([task])
 
     async def _serve_one(self, accepted: socket.socket) -> None:
-        # A context for each connection: CAs that come and go count at once, and the verdict reaches the log.
-        handshake = Handshake(self._hub)
+        server = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
+        if server is None:
+            return
+        handshake = Handshake(self._hub, self._contexts, server)
         stream = TlsStream()
         transport = await shake("mqtt", accepted, handshake, stream.protocol)
         if transport is None:
             return
+        handshake.over(transport.get_extra_info("ssl_object"))
         stream.opened(transport)
         try:
             await self._run(handshake, stream)
@@ -54,10 +61,11 @@ class MqttEndpoint:
                 await stream.closed()
 
     async def _run(self, handshake: Handshake, stream: Stream) -> None:
-        registering = handshake.for_provisioning
-        connection = (Registering if registering else Connection)(self._hub, handshake, stream)
+        if self._hub.faults.source:
+            stream = Unreliable(stream, self._hub.faults, handshake.name)
+        connection = (Registering if handshake.for_provisioning else DeviceConnection)(self._hub, handshake, stream)
         try:
-            await connection.run((lambda _: None) if registering else (lambda entered: self._enter(entered, handshake)))
+            await connection.run(lambda entered: self._enter(entered, handshake))
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
@@ -65,21 +73,23 @@ class MqttEndpoint:
 
     def _enter(self, connection: Connection, handshake: Handshake) -> None:
         """The device is let in; an older connection of the same id gives way."""
-        older = self._open.get(connection.device_id)
+        if not isinstance(connection, DeviceConnection):
+            return
+        older = self._hub.lines.get(connection.device_id)
         if older:
             older.give_way()
-        self._open[connection.device_id] = connection
+        self._hub.lines[connection.device_id] = connection
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
         self._hub.feed.showed(connection.device_id, handshake.shown, vouchers=handshake.vouchers())
 
     def _leave(self, connection: Connection) -> None:
-        if self._open.get(connection.device_id) is connection:
-            del self._open[connection.device_id]
+        if isinstance(connection, DeviceConnection) and self._hub.lines.get(connection.device_id) is connection:
+            del self._hub.lines[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
             self._hub.feed.stirred()
 
     def _recheck(self) -> None:
-        for connection in list(self._open.values()):
-            reason = connection.objection()
+        for line in list(self._hub.lines.values()):
+            reason = line.objection()
             if reason:
-                connection.end(reason)
+                line.end(reason)

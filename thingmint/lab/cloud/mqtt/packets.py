@@ -19,7 +19,7 @@ class Connect:
     client_id: str
     keep_alive: int
     clean_session: bool
-    has_will: bool
+    will: "Publish | None"  # what the hub is to publish for a client that goes away without a DISCONNECT
     username: str | None
     password: bytes | None = field(repr=False)
 
@@ -123,15 +123,16 @@ def _connect(reader: "_Reader") -> Connect:
     if flags & 0x01:  # 3.1.2.3: reserved
         raise MalformedPacketError("CONNECT with its reserved flag set")
     client_id = reader.text()
-    has_will = bool(flags & 0x04)
-    if has_will:
-        reader.text()
-        reader.data()
+    will = None
+    if flags & 0x04:
+        will = Publish(reader.text(), reader.data(), (flags >> 3) & 3, bool(flags & 0x20), 0)
+        if will.qos == 3:  # 3.1.2.6
+            raise MalformedPacketError("CONNECT with a will of QoS 3")
     elif flags & 0x38:  # 3.1.2.6, 3.1.2.7: QoS and retain of a will that is not there
         raise MalformedPacketError("CONNECT with flags of a will, but no will")
     username = reader.text() if flags & 0x80 else None
     password = reader.data() if flags & 0x40 else None
-    return Connect(protocol, level, client_id, keep_alive, bool(flags & 0x02), has_will, username, password)
+    return Connect(protocol, level, client_id, keep_alive, bool(flags & 0x02), will, username, password)
 
 
 def _publish(flags: int, reader: "_Reader") -> Publish:
@@ -222,20 +223,19 @@ SUBSCRIPTION_FAILED = 0x80  # 3.9.3
 PINGRESP = b"\xd0\x00"
 
 
-def connack(code: int) -> bytes:
-    """Without "session present": the lab keeps no session state."""
-    return bytes((0x20, 2, 0, code))
+def connack(code: int, *, session_present: bool = False) -> bytes:
+    return bytes((0x20, 2, session_present, code))
 
 
 def puback(packet_id: int) -> bytes:
     return b"\x40\x02" + packet_id.to_bytes(2, "big")
 
 
-def publish(topic: str, payload: bytes, packet_id: int) -> bytes:
-    """At QoS 1, or at QoS 0 where the packet id is 0."""
+def publish(topic: str, payload: bytes, packet_id: int, *, again: bool = False) -> bytes:
+    """At QoS 1, or at QoS 0 where the packet id is 0. `again`: it was sent before, and not acknowledged (DUP)."""
     name = topic.encode()
     body = len(name).to_bytes(2, "big") + name + (packet_id.to_bytes(2, "big") if packet_id else b"") + payload
-    return bytes((0x32 if packet_id else 0x30,)) + _remaining(len(body)) + body
+    return bytes(((0x32 if packet_id else 0x30) | again << 3,)) + _remaining(len(body)) + body
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:

@@ -1,7 +1,9 @@
 """Whom the hub lets in over TLS, judged for each connection by the CAs verified at that moment, and why not."""
 
 import ssl
-from typing import Any
+import weakref
+from pathlib import Path
+from typing import Any, cast
 
 from cryptography import x509
 
@@ -10,6 +12,7 @@ from thingmint.lab.cloud.hub import Hub
 from thingmint.target import PROVISIONING_DEVICES
 
 _MOST_CERTIFICATES = 10
+_MOST_CONTEXTS = 4
 _CERTIFICATE_MESSAGE = 11  # RFC 5246, 7.4
 
 # X509_V_ERR_…, from OpenSSL's x509_vfy.h; the rest is told in OpenSSL's own words.
@@ -21,49 +24,111 @@ _IN_WORDS = {
 _UNKNOWN_ISSUER = {2, 18, 19, 20, 21, 7}
 
 
-class Handshake:
-    """One connection's TLS: its context, the certificates that the device showed, and the verdict in plain words."""
+class Contexts:
+    """TLS contexts, shared by the connections that are judged by the same CAs: one weighs as much as a whole connection."""
 
     def __init__(self, hub: Hub, *, certificate: ssl.VerifyMode = ssl.CERT_REQUIRED) -> None:
         self._hub = hub
-        self.shown: list[bytes] = []
-        self._judged: dict[frozenset[bytes], list[str]] = {}
+        self._certificate = certificate
+        self._kept: dict[tuple[Path, int, frozenset[bytes]], ssl.SSLContext] = {}
+        self.quiet = self._plain()
+        """For connections whose handshake is over."""
+
+    def trusting(self, anchors: frozenset[bytes], server: Path) -> ssl.SSLContext:
+        """With the server's certificate as it is now: it is renewed while the lab runs."""
+        key = (server, server.stat().st_mtime_ns, anchors)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_CONTEXTS:
+                self._kept.clear()
+            self._kept[key] = self.made(anchors, server)
+        return self._kept[key]
+
+    def made(self, anchors: frozenset[bytes], server: Path) -> ssl.SSLContext:
+        context = self._plain()
+        context.load_cert_chain(server)
+        if anchors:
+            context.load_verify_locations(cadata=b"".join(anchors))
+        # By the name that the client asks for: hub and provisioning service have CA certificates of their own.
+        context.sni_callback = _on_name
+        # The one view of a refused client's certificate that Python's ssl gives (since 3.8, not in its reference).
+        context._msg_callback = _on_message  # type: ignore[attr-defined] # noqa: SLF001
+        return context
+
+    def _plain(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # 1.2 alone: what the modem and the Azure device SDK speak; and under 1.3 a client learns of its refusal late.
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(hub.folder.server_key)
-        context.verify_mode = certificate  # a server's context checks the purpose clientAuth by itself
+        context.verify_mode = self._certificate  # a server's context checks the purpose clientAuth by itself
         # An uploaded intermediate is an anchor by itself. Set whole: the default differs between 3.11 and 3.13.
         context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
         # No resumption: a session would outlive the CA that vouched for it.
         context.options |= ssl.OP_NO_TICKET
-        # By the name that the client asks for: hub and provisioning service have CA certificates of their own.
-        context.sni_callback = self._on_name
-        # The one view of a refused client's certificate that Python's ssl gives (since 3.8, not in its reference):
-        # OpenSSL calls this when it has read the message, before it judges it.
-        context._msg_callback = self._on_message  # type: ignore[attr-defined] # noqa: SLF001
-        self.context = context
+        return context
+
+
+def _on_name(connection: Any, name: str | None, _context: ssl.SSLContext) -> None:
+    if handshake := _handshake_of(connection):
+        handshake.on_name(connection, name)
+
+
+def _on_message(  # the signature is the ssl module's
+    connection: Any, direction: str, _version: Any, _content: Any, message: Any, data: bytes
+) -> None:
+    if direction == "read" and message == _CERTIFICATE_MESSAGE and (handshake := _handshake_of(connection)):
+        handshake.on_certificates(connection, data)
+
+
+def _handshake_of(connection: Any) -> "Handshake | None":
+    found: Handshake | None = connection.greeting()
+    return found
+
+
+class Handshake:
+    """One connection's TLS: the certificates that the device showed, and the verdict in plain words.
+
+    CAs that come and go count from the next connection on: which ones are trusted is decided in each handshake.
+    """
+
+    def __init__(self, hub: Hub, contexts: Contexts, server: Path) -> None:
+        """`server` is the file of the certificate that the device is shown, and of its key."""
+        self._hub = hub
+        self._contexts = contexts
+        self._server = server
+        self.shown: list[bytes] = []
+        self._judged: dict[frozenset[bytes], list[str]] = {}
         self._certificates = hub.store.hub_certificates
 
-    def _on_name(self, _connection: Any, name: str | None, _context: ssl.SSLContext) -> None:
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What asyncio asks for the connection's TLS object, and nothing else."""
+        return cast("ssl.SSLContext", self)
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        connection = self._contexts.trusting(frozenset(), self._server).wrap_bio(*arguments, **options)
+        connection.greeting = weakref.ref(self)  # type: ignore[attr-defined]
+        return connection
+
+    def over(self, connection: ssl.SSLObject) -> None:
+        """The handshake was good: nobody has to look at the messages that follow."""
+        connection.context = self._contexts.quiet
+
+    def on_name(self, connection: ssl.SSLObject, name: str | None) -> None:
         """OpenSSL has read the client's first message; without a name in it (`None`) the hub is meant."""
         if name in (PROVISIONING_DEVICES, self._hub.role.provisioning_host):
             self._certificates = self._hub.store.provisioning_certificates
-        trusted = b"".join(self._certificates.verified())
-        if trusted:
-            self.context.load_verify_locations(cadata=trusted)
+        connection.context = self._contexts.trusting(frozenset(self._certificates.verified()), self._server)
 
-    def _on_message(  # the signature is the ssl module's
-        self, _connection: Any, direction: str, _version: Any, _content: Any, message: Any, data: bytes
-    ) -> None:
-        if direction != "read" or message != _CERTIFICATE_MESSAGE or self.shown:
+    def on_certificates(self, connection: ssl.SSLObject, message: bytes) -> None:
+        """OpenSSL has read the client's certificates, and not judged them yet."""
+        if self.shown:
             return
-        self.shown = _certificates(data)
+        self.shown = _certificates(message)
         leaf = self.leaf
         # A self-signed certificate registered by its thumbprint is its own anchor. The provisioning service lets each
         # certificate in that is in date, and answers in words to what the device then registers as.
         if leaf is not None and (self.for_provisioning or self._registered(leaf)):
-            self.context.load_verify_locations(cadata=self.shown[0])
+            anchors = frozenset({*self._certificates.verified(), self.shown[0]})
+            connection.context = self._contexts.made(anchors, self._server)
 
     @property
     def for_provisioning(self) -> bool:
@@ -76,6 +141,12 @@ class Handshake:
     @property
     def leaf(self) -> x509.Certificate | None:
         return chain.load(self.shown[0]) if self.shown else None
+
+    @property
+    def name(self) -> str:
+        """The common name that the device showed; empty without one."""
+        leaf = self.leaf
+        return chain.common_name(leaf.subject) if leaf else ""
 
     @property
     def who(self) -> str:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from thingmint.lab.cloud.faults import answers
+from thingmint.lab.cloud.faults.kinds import Kind, Point
 from thingmint.lab.cloud.mqtt import packets
 from thingmint.lab.cloud.mqtt.connection import Connection, Over
 from thingmint.lab.cloud.mqtt.packets import Connect, Publish
@@ -61,7 +63,7 @@ class Registering(Connection):
         self._quality = min(qos, 1)
         return self._quality
 
-    async def _publish(self, packet: Publish) -> None:
+    def _publish(self, packet: Publish) -> None:
         if packet.qos == 2:
             raise Over("it published with QoS 2, which the service does not know")
         asked = _ASKED.fullmatch(packet.topic)
@@ -70,19 +72,24 @@ class Registering(Connection):
         if self._quality is None:
             raise Over(f"it asks, and has not subscribed to {_ANSWERS}#")
         if packet.qos == 1:
-            await self._send(packets.puback(packet.packet_id))
+            self._outgoing += packets.puback(packet.packet_id)
         rid = asked["rid"]
         try:
+            fault = self._hub.faults.draw(Point.REGISTRATION, self.device_id)
+            if fault and fault.kind is Kind.SILENT:
+                return
+            if fault and (busy := answers.refusal("provisioning", fault)):
+                raise busy
             if asked["register"]:
                 operation = self._register(packet.payload)
                 told = {"operationId": operation, "status": "assigning"}
-                await self._answer(f"202/?$rid={rid}&retry-after={RETRY_AFTER}", told)
+                self._answer(f"202/?$rid={rid}&retry-after={RETRY_AFTER}", told)
             else:
                 told = operation_json(self._hub, self.device_id, asked["operation"] or "")
-                await self._answer(f"200/?$rid={rid}", told)
+                self._answer(f"200/?$rid={rid}", told)
         except Refusal as refused:
             self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
-            await self._answer(f"{refused.status}/?$rid={rid}", refused.body)
+            self._answer(f"{refused.status}/?$rid={rid}", refused.body)
 
     def _register(self, payload: bytes) -> str:
         try:
@@ -96,10 +103,10 @@ class Registering(Connection):
             raise refusal(BAD_FORMAT, "registrationId of the body is not the connection's.")
         return register(self._hub, self.device_id, self._handshake.shown)
 
-    async def _answer(self, topic: str, body: Mapping[str, Any]) -> None:
+    def _answer(self, topic: str, body: Mapping[str, Any]) -> None:
         self._answered = self._answered % 65_535 + 1  # 2.3.1: never 0
         packet_id = self._answered if self._quality else 0
-        await self._send(packets.publish(_ANSWERS + topic, json.dumps(body).encode(), packet_id))
+        self._outgoing += packets.publish(_ANSWERS + topic, json.dumps(body).encode(), packet_id)
 
     def _refused(self, why: str) -> None:
         self._hub.refused(self._name(), why, door="provisioning service")

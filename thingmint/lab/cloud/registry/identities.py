@@ -112,7 +112,7 @@ def identity_json(device: Device) -> dict[str, Any]:
         "connectionStateUpdatedTime": timestamp(device.connection_updated),
         "statusUpdatedTime": timestamp(device.status_updated),
         "lastActivityTime": timestamp(device.last_activity),
-        "cloudToDeviceMessageCount": 0,
+        "cloudToDeviceMessageCount": device.commands,
         "authentication": {
             "symmetricKey": {
                 "primaryKey": device.authentication.primary_key,
@@ -138,7 +138,7 @@ def twin_json(device: Device, twin: Twin) -> dict[str, Any]:
         "statusUpdateTime": timestamp(device.status_updated),
         "connectionState": _connection(device),
         "lastActivityTime": timestamp(device.last_activity),
-        "cloudToDeviceMessageCount": 0,
+        "cloudToDeviceMessageCount": device.commands,
         "authenticationType": device.authentication.type,
         "x509Thumbprint": _thumbprints(device),
         "modelId": "",

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.records import Device
-from thingmint.lab.cloud.registry import queries, twins
+from thingmint.lab.cloud.registry import commands, methods, queries, twins
 from thingmint.lab.cloud.registry.access import REGISTRY_READ, REGISTRY_WRITE, Access
 from thingmint.lab.cloud.registry.answers import no_json, not_found, read_object, require_device, require_etag
 from thingmint.lab.cloud.registry.identities import created, identity_json, require_id, updated
@@ -50,12 +50,14 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
             return registry.bulk(await read_json(request, no_json()))
         raise not_done(request)
 
-    methods = ["GET", "PUT", "POST", "DELETE", "PATCH"]
+    every = ["GET", "PUT", "POST", "DELETE", "PATCH"]
     return [
         *queries.routes(hub, access),
         *twins.routes(hub, access),
-        Route("/devices", many, methods=methods),
-        Route("/devices/{device_id}", one, methods=methods),
+        *methods.routes(hub, access),
+        *commands.routes(hub, access),
+        Route("/devices", many, methods=every),
+        Route("/devices/{device_id}", one, methods=every),
     ]
 
 
@@ -141,14 +143,14 @@ class _Registry:
         if kind == "delete":
             self._remove(device_id)
             return
-        twin = None  # made before anything is saved: an item is done whole or not at all
+        before, twin = self._store.twins.get(device_id), None
         if item.get("tags") is not None or item.get("properties") is not None:
             # "existing information is overwritten", says the reference of what an item tells of the twin.
-            twin = twins.after(self._store.twins.get(device_id), item, whole=True)
+            twin = twins.after(before, item, whole=True)  # before anything is saved: all of an item is done, or nothing
         if kind != "updateTwin":
             self._save(updated(existing, item) if existing else created(device_id, item), "imported")
         if twin:
-            twins.save(self._hub, twin)
+            twins.save(self._hub, before, twin, item)
 
     def _require_etags(self, existing: Device, item: dict[str, Any], kind: str) -> None:
         """The twin's etag is looked at apart from the device's, where it is given."""

@@ -28,8 +28,8 @@ def routes(hub: Hub, access: Access) -> list[Route]:
             body = await read_object(request)
             if given := request.headers.get("if-match"):
                 require_etag(etag(twin), given, f"the twin of '{device_id}'")
-            twin = after(twin, body, whole=request.method == "PUT")
-            save(hub, twin)
+            before, twin = twin, after(twin, body, whole=request.method == "PUT")
+            save(hub, before, twin, body)
         elif request.method != "GET":
             raise not_done(request)
         return JSONResponse(twin_json(device, twin), headers={"ETag": f'"{etag(twin)}"'})
@@ -50,6 +50,10 @@ def after(twin: Twin, body: dict[str, Any], *, whole: bool) -> Twin:
         raise registry_error("ArgumentInvalid", str(problem)) from None
 
 
-def save(hub: Hub, twin: Twin) -> None:
+def save(hub: Hub, before: Twin, twin: Twin, body: dict[str, Any]) -> None:
+    """Keep what `body` made of the twin, and tell the device where it is connected and wants to know."""
     hub.store.twins.put(twin)
     hub.journal.write(f"twin of {twin.device_id!r} changed to version {twin.version}")
+    line = hub.lines.get(twin.device_id)
+    if line and twin.desired.version != before.desired.version:
+        line.desired_changed(written(body["properties"]["desired"], "desired"), twin.desired.version)

@@ -22,6 +22,8 @@ CREATE INDEX IF NOT EXISTS device_by_activity ON device (last_activity);
 CREATE INDEX IF NOT EXISTS device_connected ON device (connected) WHERE connected;
 """
 
+_SELECT = "SELECT *, (SELECT COUNT(*) FROM command WHERE command.device_id = device.device_id) AS commands FROM device"
+
 
 class Devices:
     def __init__(self, database: Database) -> None:
@@ -29,17 +31,17 @@ class Devices:
         self._total: int | None = None  # counting a hundred thousand takes 13 ms, and whoever watches asks often
 
     def get(self, device_id: str) -> Device | None:
-        row = self._db.row("SELECT * FROM device WHERE device_id = ?", [device_id])
+        row = self._db.row(f"{_SELECT} WHERE device_id = ?", [device_id])
         return _read(row) if row else None
 
     def page(self, *, after: str = "", limit: int) -> list[Device]:
         """In the order of their ids, those behind `after`."""
-        found = self._db.rows("SELECT * FROM device WHERE device_id > ? ORDER BY device_id LIMIT ?", [after, limit])
+        found = self._db.rows(f"{_SELECT} WHERE device_id > ? ORDER BY device_id LIMIT ?", [after, limit])
         return [_read(row) for row in found]
 
     def recent(self, limit: int) -> list[Device]:
         """Those active last, then those that never were, the newest first."""
-        found = self._db.rows("SELECT * FROM device ORDER BY last_activity DESC, rowid DESC LIMIT ?", [limit])
+        found = self._db.rows(f"{_SELECT} ORDER BY last_activity DESC, device.rowid DESC LIMIT ?", [limit])
         return [_read(row) for row in found]
 
     def count(self) -> tuple[int, int]:
@@ -51,13 +53,14 @@ class Devices:
 
     def have_thumbprint(self, thumbprints: frozenset[str]) -> bool:
         """Whether some device of authentication selfSigned is registered with this certificate."""
-        rows = self._db.rows("SELECT * FROM device WHERE json_extract(authentication, '$.type') = 'selfSigned'")
+        rows = self._db.rows(f"{_SELECT} WHERE json_extract(authentication, '$.type') = 'selfSigned'")
         return any(_read(row).authentication.has_thumbprint(thumbprints) for row in rows)
 
     def put(self, device: Device) -> None:
         self._total = None
         values = dataclasses.asdict(device)
         values["authentication"] = json.dumps(values["authentication"])
+        del values["commands"]  # counted where they are kept
         self._db.put("device", values)
 
     def delete(self, device_id: str) -> None:
@@ -96,4 +99,5 @@ def _read(row: sqlite3.Row) -> Device:
         connected=bool(row["connected"]),
         connection_updated=moment(row["connection_updated"]),
         last_activity=moment(row["last_activity"]),
+        commands=row["commands"],
     )

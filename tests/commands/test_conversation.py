@@ -1,0 +1,157 @@
+"""A device's whole conversation as a user rehearses it: the simulated device in one terminal, the tasks in another."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import pytest
+
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
+from tests.commands.test_modem import modem
+from tests.lab.clients import wait_until
+
+
+@contextmanager
+def events(line: CommandLine, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """`invoke events …`, following; ended by Ctrl-C, which is its ordinary end."""
+    process = subprocess.Popen(
+        [INVOKE, "events", *words],
+        cwd=ROOT,
+        env=line.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr
+        while "following what" not in (told := process.stderr.readline()):
+            assert told, "it ended"
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert err.endswith("no longer following\n")
+
+
+def until(process: "subprocess.Popen[str]", text: str) -> str:
+    """The log up to this text."""
+    assert process.stderr
+    log = ""
+    while text not in log:
+        told = process.stderr.readline()
+        assert told, f"it ended: {log}"
+        log += told
+    return log
+
+
+@pytest.fixture(scope="module")
+def loaded(made: CommandLine) -> CommandLine:
+    with modem(made) as (port, _):
+        made.ok("provision", "--imei", IMEI, "--port", port)
+    return made
+
+
+def test_the_whole_conversation(loaded: CommandLine) -> None:
+    with modem(loaded, "--app", "azure_iot_hub") as (_, device), events(loaded, "--imei", IMEI, "--json") as following:
+        log = until(device, "Next event will be sent in 20 seconds")
+        assert "No 'telemetryInterval' object in the device twin" in log
+        done = loaded.ok("twin", "--imei", IMEI, "--set", "telemetryInterval=1", "--json")
+        assert json.loads(done.stdout)["pending"] == ["telemetryInterval"]
+        assert "it is told at once" in done.stderr
+        log = until(device, "Next event will be sent in 1 seconds")
+        assert "New telemetry interval has been applied: 1" in log
+        until(device, "Next event will be sent in 1 seconds")
+        shown = loaded.ok("twin", "--imei", IMEI)
+        assert shown.stdout.splitlines() == ["property\tdesired\treported", "telemetryInterval\t1\t1"]
+        assert "it has reported all that is desired" in shown.stderr
+        called = loaded.ok("method", "--imei", IMEI, "--name", "led", "--payload", "1")
+        assert json.loads(called.stdout) == {"status": 200, "payload": {"it": "worked"}}
+        log = until(device, "Payload: 1")
+        assert "Method name: led" in log
+        late = loaded("method", "--imei", IMEI, "--name", "beep", "--timeout", "5")
+        assert (late.returncode, late.stdout) == (5, "")
+        assert "did not answer in time" in late.stderr
+        assert following.stdout
+        heard = [json.loads(following.stdout.readline()) for _ in range(3)]
+        assert {one["deviceId"] for one in heard} == {IMEI}
+        assert all("temperature" in json.loads(one["body"]) for one in heard)
+    gone = loaded("method", "--imei", IMEI, "--name", "led")
+    assert gone.returncode == 5
+    assert "the device is not connected, or takes no calls" in gone.stderr
+    assert "invoke modem --imei ID --app azure_iot_hub" in gone.stderr
+
+
+def test_what_is_desired_of_a_device_that_is_away_reaches_it_later(loaded: CommandLine) -> None:
+    done = loaded.ok("twin", "--imei", IMEI, "--set", "telemetryInterval=2", "--set", "mode=quiet")
+    assert "it is not connected: it asks when it connects next" in done.stderr
+    with modem(loaded, "--app", "azure_iot_hub") as (_, device):
+        until(device, "Next event will be sent in 2 seconds")
+    removed = loaded.ok("twin", "--imei", IMEI, "--set", "mode=null", "--set", "telemetryInterval=null")
+    assert "nothing is desired of it" in removed.stderr
+
+
+def test_a_lab_that_goes_away_ends_the_device_with_a_reason(loaded: CommandLine) -> None:
+    process = subprocess.Popen(
+        [INVOKE, "modem", "--imei", IMEI, "--app", "azure_iot_hub"],
+        cwd=ROOT,
+        env=loaded.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(process, "Next event")
+    loaded.ok("lab-down")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5, err
+    assert "AZURE_IOT_HUB_EVT_DISCONNECTED" in err
+    assert "the connection broke" in err
+
+
+def test_events_of_all_devices_are_lines_for_people(loaded: CommandLine) -> None:
+    with events(loaded) as following:
+        time.sleep(0.5)
+        sent = loaded.ok("connect", "--imei", IMEI).stdout.strip()
+        assert following.stdout
+        line = following.stdout.readline().rstrip("\n")
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  {IMEI}  {re.escape(sent)}", line)
+    wait_until(lambda: following.poll() is not None)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["twin"], "no device id was given"),
+        (["twin", "--imei", IMEI, "--set", "telemetryInterval"], "is no NAME=VALUE"),
+        (["twin", "--imei", IMEI, "--set", "=5"], "is no NAME=VALUE"),
+        (["method", "--imei", IMEI], "no method was named"),
+        (["method", "--imei", IMEI, "--name", "led", "--timeout", "4"], "from 5 to 300"),
+        (["method", "--imei", IMEI, "--name", "led", "--timeout", "soon"], "from 5 to 300"),
+        (["events", "--imei", "../x"], "device id"),
+    ],
+)
+def test_wrong_input_is_told_before_anything_is_asked(bare: CommandLine, words: list[str], part: str) -> None:
+    done = bare(*words)
+    assert done.returncode == 2
+    assert part in done.stderr
+    assert not bare.workspace.exists()
+
+
+def test_dry_asks_nobody(bare: CommandLine) -> None:
+    for words in (["twin", "--set", "a=1"], ["method", "--name", "led"], ["events"]):
+        done = bare.ok("--dry", *words, "--imei", IMEI)
+        assert "would " in done.stderr
+        assert IMEI in done.stderr
+    assert not bare.workspace.exists()
+
+
+@pytest.mark.skipif(find_spec("azure.eventhub") is not None, reason="the extra is installed here")
+def test_events_on_azure_name_the_extra_that_they_need(bare: CommandLine) -> None:
+    done = bare("events", THINGMINT_TARGET="azure")
+    assert done.returncode == 2
+    assert '-m pip install -e ".[events]"' in done.stderr

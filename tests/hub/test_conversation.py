@@ -1,0 +1,100 @@
+"""Twins and calls through both registries, against the same lab; and what is read of Azure's endpoint for events."""
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.hub.clients import KINDS, Credential, open_kind
+from tests.hub.faults import FaultServer, Plan
+from thingmint.errors import HubError
+from thingmint.hub import transport
+from thingmint.hub.events import endpoint_of, event_of
+from thingmint.hub.identity import Registry
+from thingmint.hub.twin import Returned, Section, Twin
+from thingmint.target import Target
+
+
+def test_desired_properties_are_merged_and_told_apart_from_what_is_reported(devices: Registry) -> None:
+    devices.create("twin-1")
+    assert devices.twin("twin-1") == Twin("twin-1", Section({}, 1), Section({}, 1), connected=False)
+    first = devices.desire("twin-1", {"telemetryInterval": 5, "mode": {"a": 1}})
+    assert first.desired == Section({"telemetryInterval": 5, "mode": {"a": 1}}, 2)
+    assert first.pending == ("telemetryInterval", "mode")
+    second = devices.desire("twin-1", {"mode": None})
+    assert second == devices.twin("twin-1")
+    assert second.desired == Section({"telemetryInterval": 5}, 3)
+    devices.delete("twin-1")
+
+
+def test_what_is_not_there_or_not_taken_is_told(devices: Registry) -> None:
+    with pytest.raises(HubError, match="reading the twin of none-1 failed") as refused:
+        devices.twin("none-1")
+    assert refused.value.status == 404
+    devices.create("odd-1")
+    with pytest.raises(HubError, match="changing the twin of odd-1 failed") as refused:
+        devices.desire("odd-1", {"a.b": 1})
+    assert refused.value.status == 400
+    with pytest.raises(HubError, match="calling led of odd-1 failed: the device is not connected") as refused:
+        devices.call("odd-1", "led", 1, seconds=5)
+    assert (refused.value.status, refused.value.code) == (404, "DeviceNotOnline")
+    devices.delete("odd-1")
+
+
+# As published: https://github.com/Azure/azure-iot-sdk-csharp/issues/3442
+OFFLINE = {
+    "Message": '{"errorCode":404103,"trackingId":"x","message":"The operation failed because the requested device '
+    'isn\'t online or hasn\'t registered the direct method callback.","info":{"timeout":"00:00:00"}}',
+    "ExceptionMessage": "",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_azures_newer_words_for_a_device_that_is_away(kind: str, server: FaultServer, azure: Target) -> None:
+    server.plan = Plan(404, OFFLINE)
+    devices = open_kind(kind, azure, Credential())
+    with pytest.raises(HubError, match="the device is not connected, or takes no calls"):
+        devices.call("dev-1", "led", 1, seconds=5)
+    devices.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_is_given_the_devices_time_on_top_of_the_hubs(
+    kind: str, server: FaultServer, azure: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "READ_SECONDS", 1.0)
+    monkeypatch.setattr("thingmint.hub.registry_rest.READ_SECONDS", 1.0)
+    server.plan = Plan(200, {"status": 202, "payload": None}, manner="late")
+    devices = open_kind(kind, azure, Credential())
+    assert devices.call("dev-1", "led", None, seconds=5) == Returned(202, None)
+    devices.close()
+
+
+def test_the_endpoints_key_is_in_its_connection_string_and_nowhere_else(azure: Target) -> None:
+    endpoints = {"events": SimpleNamespace(endpoint="sb://ihsu.servicebus.windows.net/", path="iothub-ehub-x")}
+    found = endpoint_of(endpoints, "c2VjcmV0", azure)
+    assert found.connection_string == (
+        "Endpoint=sb://ihsu.servicebus.windows.net/;SharedAccessKeyName=service;SharedAccessKey=c2VjcmV0;"
+        "EntityPath=iothub-ehub-x"
+    )
+    assert "c2VjcmV0" not in repr(found)
+    with pytest.raises(HubError, match="no built-in endpoint"):
+        endpoint_of({}, "c2VjcmV0", azure)
+
+
+def test_an_event_as_the_endpoint_hands_it_out() -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+    def body_as_str(encoding: str) -> str:
+        return b'{"temperature":21.5}'.decode(encoding)
+
+    data: Any = SimpleNamespace(
+        system_properties={b"iothub-connection-device-id": b"dev-1"},
+        enqueued_time=moment,
+        body_as_str=body_as_str,
+        properties={b"a": b"b", "c": 1},
+    )
+    event = event_of(data)
+    assert (event.device_id, event.received_at, event.body) == ("dev-1", moment, '{"temperature":21.5}')
+    assert event.properties == {"a": "b", "c": "1"}

@@ -1,0 +1,174 @@
+"""A device's conversation with its hub beyond telemetry: twin, methods, messages from the service, session, will."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from azure.iot.hub.models import Twin
+
+from tests.lab.clients import Lab, wait_until
+from tests.lab.conformance.registry import ask
+from tests.lab.conformance.rows import done, left_out
+from tests.lab.dialogue import connected, inbox, send
+
+Device = tuple[str, tuple[Path, Path]]
+
+
+def desire(lab: Lab, device_id: str, values: dict[str, Any]) -> None:
+    lab.registry.update_twin(device_id, Twin(properties={"desired": values}))
+
+
+@done("mqtt-twin-read")
+def twin_read(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    desire(lab, device_id, {"a": 1})
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe("$iothub/twin/res/#")
+        dialogue.publish("$iothub/twin/GET/?$rid=7")
+        told = dialogue.told()
+    assert told.topic == "$iothub/twin/res/200/?$rid=7"
+    assert told.json == {"desired": {"a": 1, "$version": 2}, "reported": {"$version": 1}}
+
+
+@done("mqtt-twin-report")
+def twin_report(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe("$iothub/twin/res/#")
+        dialogue.publish("$iothub/twin/PATCH/properties/reported/?$rid=7", b'{"a": {"b": 1}}')
+        told = dialogue.told()
+    assert (told.topic, told.payload) == ("$iothub/twin/res/204/?$rid=7&$version=2", b"")
+    twin = lab.registry.get_twin(device_id)
+    assert (twin.properties.reported["a"], twin.version, twin.etag) == ({"b": 1}, 3, "AAAAAAAAAAE=")
+
+
+@done("mqtt-twin-refusals")
+def twin_refusals(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe("$iothub/twin/res/#")
+        for body in (b"x", b'{"a.b": 1}'):
+            dialogue.publish("$iothub/twin/PATCH/properties/reported/?$rid=7", body)
+            assert dialogue.told().topic == "$iothub/twin/res/400/?$rid=7"
+
+
+@done("mqtt-twin-news")
+def twin_news(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe("$iothub/twin/PATCH/properties/desired/#")
+        desire(lab, device_id, {"a": 1, "b": None})
+        told = dialogue.told()
+        assert told.topic == "$iothub/twin/PATCH/properties/desired/?$version=2"
+        assert told.json == {"a": 1, "b": None, "$version": 2}
+        lab.registry.replace_twin(device_id, Twin(properties={"desired": {"c": 3}}))
+        assert dialogue.told().json == {"c": 3, "$version": 3}
+
+
+@done("method-call")
+def method_call(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue, ThreadPoolExecutor() as pool:
+        dialogue.subscribe("$iothub/methods/POST/#")
+        body = {"methodName": "led", "payload": {"on": True}}
+        called = pool.submit(ask, lab, "POST", f"/twins/{device_id}/methods", body)
+        told = dialogue.told()
+        topic, _, rid = told.topic.partition("/?$rid=")
+        assert (topic, told.json, told.qos) == ("$iothub/methods/POST/led", {"on": True}, 0)
+        dialogue.publish(f"$iothub/methods/res/200/?$rid={rid}", b'{"done": 1}')
+        status, _, answer = called.result(10)
+    assert (status, answer) == (200, {"status": 200, "payload": {"done": 1}})
+
+
+@done("method-offline")
+def method_offline(lab: Lab, device_files: Device) -> None:
+    status, headers, body = ask(lab, "POST", f"/twins/{device_files[0]}/methods", {"methodName": "led"})
+    assert (status, headers["iothub-errorcode"]) == (404, "DeviceNotOnline")
+    assert body["Message"].startswith("ErrorCode:DeviceNotOnline;")
+
+
+@done("method-timeout")
+def method_timeout(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe("$iothub/methods/POST/#")
+        body = {"methodName": "led", "responseTimeoutInSeconds": 5}
+        status, headers, _ = ask(lab, "POST", f"/twins/{device_id}/methods", body)
+    assert (status, headers["iothub-errorcode"]) == (504, "GatewayTimeout")
+
+
+@done("method-limits")
+def method_limits(lab: Lab, device_files: Device) -> None:
+    for wrong in ({"methodName": "a b"}, {"payload": "x" * 131_072}, {"responseTimeoutInSeconds": 301}):
+        assert ask(lab, "POST", f"/twins/{device_files[0]}/methods", {"methodName": "led", **wrong})[0] == 400
+
+
+@done("c2d-delivery")
+def delivery(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    send(lab, device_id, "hello", properties={"a": "b c"}, messageId="one", ack="full")
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe(inbox(device_id))
+        told = dialogue.told()
+        base, _, bag = told.topic.rpartition("/")
+        assert (base, told.payload, told.qos) == (f"devices/{device_id}/messages/devicebound", b"hello", 1)
+        assert {"%24.mid=one", "a=b%20c", "iothub-ack=full"} <= set(bag.split("&"))
+        assert lab.registry.get_twin(device_id).cloud_to_device_message_count == 1
+        dialogue.acknowledge(told)
+        dialogue.ping()
+    assert lab.registry.get_device(device_id).cloud_to_device_message_count == 0
+
+
+@done("c2d-again")
+def again(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    send(lab, device_id, "hello")
+    for first in (True, False):
+        with connected(lab, device_id, files, clean=False) as dialogue:
+            if first:
+                dialogue.subscribe(inbox(device_id))
+            assert (dialogue.session_present, dialogue.told().again) == (not first, not first)
+
+
+@done("c2d-limits")
+def limits(lab: Lab, device_files: Device) -> None:
+    device_id, _ = device_files
+    assert [send(lab, device_id, "x")[0] for _ in range(51)] == [200] * 50 + [403]
+    assert send(lab, device_id, "x" * 65_537)[0] == 413
+    assert ask(lab, "DELETE", f"/devices/{device_id}/commands")[2]["totalMessagesPurged"] == 50
+
+
+@done("c2d-feedback")
+def feedback(lab: Lab, device_files: Device) -> None:
+    device_id, _ = device_files
+    send(lab, device_id, "x", ack="negative", messageId=device_id)
+    ask(lab, "DELETE", f"/devices/{device_id}/commands")
+    status, headers, records = ask(lab, "GET", "/messages/serviceBound/feedback")
+    assert status == 200
+    assert (device_id, "Purged") in [(one["originalMessageId"], one["statusCode"]) for one in records]
+    lock = next(value for name, value in headers.items() if name.lower() == "etag").strip('"')
+    assert ask(lab, "POST", f"/messages/serviceBound/feedback/{lock}/abandon")[0] == 204
+    assert ask(lab, "GET", "/messages/serviceBound/feedback")[2] == records
+
+
+@left_out("c2d-amqp")
+def amqp(lab: Lab, device_files: Device) -> None:
+    """No port of the lab's speaks it; its own way in wants its control token."""
+    assert lab.request("POST", "/lab/commands", body={"deviceId": device_files[0], "body": "x"})[0] == 401
+
+
+@done("mqtt-session")
+def session(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    for clean, present in ((False, False), (False, True), (True, False), (False, False)):
+        with connected(lab, device_id, files, clean=clean) as dialogue:
+            assert dialogue.session_present is present
+
+
+@done("mqtt-will")
+def will(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files, will=(f"devices/{device_id}/messages/events/", b"gone")):
+        pass
+    wait_until(lambda: lab.running.telemetry(device_id))
+    assert lab.running.telemetry(device_id)[0].properties == {"iothub-MessageType": "Will"}

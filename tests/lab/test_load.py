@@ -1,0 +1,127 @@
+"""What load and bad lines do not do: lose what was acknowledged, or let one device's slowness reach the others."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho  # type: ignore[import-untyped]
+import pytest
+from azure.iot.hub.models import Twin
+
+from tests.lab.clients import Lab, publish_packet, username, wait_until
+from tests.lab.dialogue import connected, inbox, send
+from tests.paper import Paper
+
+Device = tuple[str, tuple[Path, Path]]
+
+
+@contextmanager
+def paho_client(lab: Lab, device_id: str, files: tuple[Path, Path]) -> Iterator[Any]:
+    """As a device that is no SDK of Microsoft's does it; a session is kept, and what is not acknowledged sent again."""
+    context = ssl.create_default_context(cafile=str(lab.target.ca_file))
+    context.load_cert_chain(*files)
+    context.check_hostname = False  # paho has no way to a name's port on this machine but the address
+    client = paho.Client(device_id, clean_session=False)
+    client.username_pw_set(username(lab, device_id))
+    client.tls_set_context(context)
+    client.reconnect_delay_set(1, 1)
+    client.max_inflight_messages_set(100)
+    up = threading.Event()
+    client.on_connect = lambda *_: up.set()
+    client.connect("127.0.0.1", lab.running.mqtt_port)
+    client.loop_start()
+    assert up.wait(10)
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_several_devices_at_once_lose_nothing(lab: Lab, trusted: Paper, tmp_path: Path) -> None:
+    ids = [f"load-{number}" for number in range(4)]
+    each = 500
+
+    def speak(device_id: str) -> None:
+        files = trusted.issue(device_id).save(tmp_path, device_id)
+        with paho_client(lab, device_id, files) as client:
+            topic = f"devices/{device_id}/messages/events/"
+            last = [client.publish(topic, f"{number}", qos=1) for number in range(each)][-1]
+            last.wait_for_publish(60)
+
+    for device_id in ids:
+        lab.register(device_id)
+    threads = [threading.Thread(target=speak, args=(device_id,)) for device_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    for device_id in ids:
+        assert [one.body for one in lab.running.telemetry(device_id)] == [str(number) for number in range(each)]
+
+
+def test_what_a_cut_line_took_along_comes_again(lab: Lab, device_files: Device) -> None:
+    """At QoS 1 twice is allowed, and never is not."""
+    device_id, files = device_files
+    with paho_client(lab, device_id, files) as client:
+        topic = f"devices/{device_id}/messages/events/"
+        for start in range(0, 300, 100):
+            sent = [client.publish(topic, f"{start + number}", qos=1) for number in range(100)]
+            connection = client.socket()
+            assert isinstance(connection, ssl.SSLSocket)
+            connection.shutdown(socket.SHUT_RDWR)
+            wait_until(lambda sent=sent: all(one.is_published() for one in sent), 30)  # type: ignore[misc]
+    assert {one.body for one in lab.running.telemetry(device_id)} == {str(number) for number in range(300)}
+
+
+def test_paho_takes_what_waited_in_its_queue(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    taken: list[bytes] = []
+    with paho_client(lab, device_id, files) as client:
+        client.on_message = lambda _client, _data, message: taken.append(message.payload)
+        client.subscribe(inbox(device_id), 1)
+        for number in range(50):
+            assert send(lab, device_id, f"{number}")[0] == 200
+        wait_until(lambda: len(taken) == 50, 20)
+        wait_until(lambda: lab.registry.get_device(device_id).cloud_to_device_message_count == 0)
+    assert taken == [f"{number}".encode() for number in range(50)]
+
+
+@pytest.mark.timeout(120)
+def test_a_device_that_does_not_read_is_cut_off_and_holds_nobody_up(
+    lab: Lab, device_files: Device, trusted: Paper, tmp_path: Path
+) -> None:
+    device_id, files = device_files
+    lab.register("reader")
+    other = trusted.issue("reader").save(tmp_path, "reader")
+    heard = lab.mark()
+    with connected(lab, device_id, files) as deaf, connected(lab, "reader", other) as reader:
+        deaf.subscribe("$iothub/twin/PATCH/properties/desired/#")
+        # 30 kB at each turn, until the system's buffers and the lab's patience are used up
+        started = time.monotonic()
+        number = 0
+        while "it does not read" not in heard() and "did not read" not in heard():
+            number += 1
+            values = {f"{part}": f"{number}-" + "x" * 3000 for part in range(9)}
+            lab.registry.update_twin(device_id, Twin(properties={"desired": values}))
+            before = time.monotonic()
+            reader.publish("devices/reader/messages/events/", b"x", qos=1)
+            assert reader.read() == (0x40, b"\x00\x07")
+            assert time.monotonic() - before < 5
+            assert time.monotonic() - started < 100
+    wait_until(lambda: lab.registry.get_device(device_id).connection_state == "Disconnected")
+
+
+def test_a_packet_may_come_in_drops(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue:
+        whole = publish_packet(f"devices/{device_id}/messages/events/", b"slowly")
+        for byte in whole:
+            dialogue.connection.sendall(bytes((byte,)))
+        assert dialogue.read() == (0x40, b"\x00\x07")
+    assert [one.body for one in lab.running.telemetry(device_id)] == ["slowly"]

@@ -1,0 +1,1 @@
+"""Where the lab may misbehave on purpose, what can happen there, and who decides whether it does."""

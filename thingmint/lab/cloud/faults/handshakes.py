@@ -1,0 +1,63 @@
+"""Faults of TLS: drawn when the client has said whom it wants, before anything is answered."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import struct
+from pathlib import Path
+
+from thingmint.lab.cloud.faults.kinds import Kind, Point
+from thingmint.lab.cloud.hub import Hub
+
+_PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 0.005
+_HELLO = 16_384
+
+
+async def certificate_for(hub: Hub, point: Point, accepted: socket.socket) -> Path | None:
+    """The server certificate to show on this connection; None where it was reset.
+
+    Who asks for no name is left alone: control.py speaks to 127.0.0.1, and so may a browser that looks at the lab.
+    """
+    name = await _wanted(accepted) if hub.faults.source else ""
+    fault = hub.faults.draw(point, name) if name else None
+    if fault is None:
+        return hub.folder.server_key
+    if fault.kind is Kind.RESET:
+        reset(accepted)
+        return None
+    return hub.folder.faulty_server(fault.kind.name)
+
+
+def reset(accepted: socket.socket) -> None:
+    """Close it so that the client's side gets a reset, and no end of a conversation."""
+    linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    accepted.close()
+
+
+async def _wanted(accepted: socket.socket) -> str:
+    """The name in the client's first message, which stays to be read; empty if there is none."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                try:
+                    return _name(accepted.recv(_HELLO, socket.MSG_PEEK))
+                except BlockingIOError:
+                    await asyncio.sleep(_LOOK_SECONDS)
+    except (OSError, TimeoutError):
+        return ""  # whoever reads next finds the same, and tells of it
+
+
+def _name(hello: bytes) -> str:
+    """OpenSSL itself reads it, in a connection that leads nowhere."""
+    names: list[str] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda _connection, name, _context: names.append(name or "")
+    incoming = ssl.MemoryBIO()
+    incoming.write(hello)
+    with contextlib.suppress(ssl.SSLError):  # it has no certificate, or wants more
+        context.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
+    return names[0] if names else ""

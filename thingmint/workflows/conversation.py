@@ -1,0 +1,118 @@
+"""twin and method: the service's side of a device's conversation with its hub."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from thingmint.errors import CheckError, InputError
+from thingmint.ids import DeviceId
+from thingmint.session import Session
+from thingmint.workflows import targets
+
+if TYPE_CHECKING:
+    from thingmint.hub.twin import Section, Twin
+
+USUAL_SECONDS = 30
+_SHORTEST, _LONGEST = 5, 300  # https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods
+
+
+def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_json: bool = False) -> None:
+    """Desired and reported properties side by side, after the desired ones were changed where that is wanted."""
+    chosen = DeviceId.parse(imei)
+    wanted = dict(_change(text) for text in changes)
+    deed = f"set {', '.join(wanted)} in the twin of {chosen}" if wanted else f"read the twin of {chosen}"
+    if targets.dry(session, deed):
+        return
+    hub = targets.open_hub(session)
+    registry = hub.registry
+    found = registry.desire(chosen.text, wanted) if wanted else registry.twin(chosen.text)
+    if as_json:
+        session.console.result_json(_as_json(found))
+    else:
+        session.console.table(("property", "desired", "reported"), _rows(found))
+    versions = f"desired version {found.desired.version}, reported version {found.reported.version}"
+    session.console.say(f"twin of {chosen} on {hub.target.hub}: {versions}")
+    _say_how_far(session, chosen, found)
+
+
+def _say_how_far(session: Session, chosen: DeviceId, found: "Twin") -> None:
+    if not found.desired.values:
+        session.console.say("nothing is desired of it")
+        session.console.next_step(f"invoke twin --imei {chosen} --set telemetryInterval=5")
+    elif not found.pending:
+        session.console.say("it has reported all that is desired")
+    else:
+        news = "is told at once" if found.connected else "is not connected: it asks when it connects next"
+        session.console.say(f"not reported as desired: {', '.join(found.pending)}; it {news}")
+        session.console.next_step(f"invoke twin --imei {chosen} shows whether it has")
+
+
+def method(
+    session: Session, *, imei: str | None, name: str | None, payload: str | None = None, timeout: str | None = None
+) -> None:
+    """Call a method of a connected device. Raises CheckError where the device's own answer is a failure."""
+    chosen = DeviceId.parse(imei)
+    if not name:
+        raise InputError("no method was named.", things_to_try=["e.g. --name led, which Nordic's azure_iot_hub knows"])
+    seconds = _seconds(timeout)
+    sent = None if payload is None else _value(payload)
+    if targets.dry(session, f"call {name} of {chosen}"):
+        return
+    hub = targets.open_hub(session)
+    session.console.say(f"calling {name} of {chosen} on {hub.target.hub} (waits up to {seconds} s)")
+    returned = hub.registry.call(chosen.text, name, sent, seconds=seconds)
+    session.console.result_json({"status": returned.status, "payload": returned.payload})
+    if not 200 <= returned.status < 300:
+        raise CheckError(
+            f"{chosen} answered {name} with {returned.status}, which is no success.",
+            things_to_try=["its log says more: invoke monitor --port PORT"],
+        )
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InputError(
+            f"--set {text!r} is no NAME=VALUE.",
+            things_to_try=["--set telemetryInterval=5", "--set telemetryInterval=null removes it"],
+        )
+    return name, _value(value)
+
+
+def _value(text: str) -> Any:
+    """JSON, or else the text itself: `5` is a number, `on` a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _seconds(text: str | None) -> int:
+    if text is None:
+        return USUAL_SECONDS
+    if not (text.isascii() and text.isdigit() and _SHORTEST <= int(text[:9]) <= _LONGEST):
+        raise InputError(
+            f"--timeout {text!r} is no number of seconds from {_SHORTEST} to {_LONGEST}, which the hub takes.",
+            things_to_try=[f"--timeout {USUAL_SECONDS}, as without it"],
+        )
+    return int(text)
+
+
+def _rows(found: "Twin") -> list[tuple[str, str, str]]:
+    names = list(dict.fromkeys([*found.desired.values, *found.reported.values]))
+    return [(name, _shown(found.desired, name), _shown(found.reported, name)) for name in names]
+
+
+def _shown(section: "Section", name: str) -> str:
+    return json.dumps(section.values[name], ensure_ascii=False) if name in section.values else "-"
+
+
+def _as_json(found: "Twin") -> dict[str, Any]:
+    """The hub's own names, and which desired properties are not reported."""
+    sections = {"desired": found.desired, "reported": found.reported}
+    return {
+        "deviceId": found.device_id,
+        "connectionState": "Connected" if found.connected else "Disconnected",
+        "properties": {name: {**one.values, "$version": one.version} for name, one in sections.items()},
+        "pending": list(found.pending),
+    }
