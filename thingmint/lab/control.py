@@ -186,13 +186,43 @@ def stop(session: Session) -> bool:
     lab = LabFolder(session.workspace.lab)
     record = _answering(lab)
     if record is None:
-        return False
+        return _require_none(lab)
     # It may end by itself between the two requests.
     with contextlib.suppress(OSError, ValueError):
         _request(lab, record.https_port, _secrets(lab), "POST", "/lab/stop")
-    with files.lock(lab.life_lock, wait_seconds=STOP_SECONDS, on_wait=lambda: None):
-        _reap(record.pid)
+    if not _ended(lab, STOP_SECONDS):
+        raise _deaf(lab, record)
+    _reap(record.pid)
     return True
+
+
+def _require_none(lab: LabFolder) -> bool:
+    """False: no lab runs. Raises ToolError if one does, and does not answer."""
+    record = state.read_record(lab)
+    if record and not _ended(lab, 0):
+        raise _deaf(lab, record)
+    return False
+
+
+def _ended(lab: LabFolder, seconds: float) -> bool:
+    """Whether nobody is the lab of this folder, or ceases to be within so long."""
+    try:
+        with files.lock(lab.life_lock, wait_seconds=seconds, on_wait=lambda: None):
+            return True
+    except ToolError:
+        return False
+
+
+def _deaf(lab: LabFolder, record: LabRecord) -> ToolError:
+    kill = f"taskkill /F /PID {record.pid}" if os.name == "nt" else f"kill {record.pid}  (or kill -9, if it is stopped)"
+    return ToolError(
+        f"the lab in {lab.path} runs and takes no requests.",
+        things_to_try=[
+            "wait a minute and run this again: it may be busy",
+            f"end its process, which loses nothing that it acknowledged: {kill}",
+            f"read {lab.log}",
+        ],
+    )
 
 
 def serve(

@@ -53,7 +53,10 @@ def _kept_until(folder: LabFolder, role: Role) -> dt.datetime | None:
         server.verify_directly_issued_by(ca)
         key = serialization.load_pem_private_key(pem, password=None)
         names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return None
+    if constraints != _constraints(role):
         return None
     served = names.get_values_for_type(x509.DNSName)
     faulty = all(folder.faulty_server(fault).exists() for fault in _FAULTY)
@@ -73,11 +76,7 @@ def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
         _builder(ca_name, ca_name, ca_key.public_key(), ca_key.public_key(), not_before, not_after)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        # Whoever puts this CA into a trust store trusts it for these names and nothing else.
-        .add_extension(
-            x509.NameConstraints([*names, x509.IPAddress(ipaddress.IPv4Network(f"{_ADDRESS}/32"))], None),
-            critical=True,
-        )
+        .add_extension(_constraints(role), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
     served = [*names, x509.IPAddress(_ADDRESS)]
@@ -99,6 +98,21 @@ def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
     files.replace(folder.server_key, key_pem + server_pem, mode=files.SECRET)
     files.replace(folder.ca, ca.public_bytes(serialization.Encoding.PEM))
     return not_after
+
+
+def _constraints(role: Role) -> x509.NameConstraints:
+    """Whoever puts the CA into a trust store trusts it for these names, what is below them, and one address.
+
+    A kind of name that is not listed at all would be free (RFC 5280, 4.2.1.10): addresses of mail and URIs are held to
+    a domain that never exists (RFC 6761, 6.4).
+    """
+    permitted = [
+        *(x509.DNSName(host) for host in hosts(role)),
+        x509.IPAddress(ipaddress.IPv4Network(f"{_ADDRESS}/32")),
+        x509.RFC822Name("invalid"),
+        x509.UniformResourceIdentifier("invalid"),
+    ]
+    return x509.NameConstraints(permitted, None)
 
 
 def _server(
