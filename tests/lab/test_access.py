@@ -73,6 +73,22 @@ def test_an_expired_signature_or_one_for_another_hub() -> None:
         check_sas(signature("localhost:8443", -60), policies, hosts)
     with pytest.raises(TokenProblem, match="another host"):
         check_sas(signature("localhost:9000", 60), policies, hosts)
+    for place, path, good in (
+        ("/", "/devices/a", True),
+        ("/devices", "/devices", True),
+        ("/Devices/", "/devices/a", True),
+        ("/devices/a", "/devices/A", True),
+        ("/devices/a", "/devices/ab", False),
+        ("/devices/a", "/devices", False),
+        ("/devices/other", "/devices", False),
+        ("/devices/other", "/twins/other", False),
+    ):
+        given = signature(f"localhost:8443{place}", 60)
+        if good:
+            assert check_sas(given, policies, hosts, path) == "iothubowner", (place, path)
+        else:
+            with pytest.raises(TokenProblem, match="another resource"):
+                check_sas(given, policies, hosts, path)
     later = signature("localhost:8443", 60).replace("se=", "se=9")
     with pytest.raises(TokenProblem, match="not by a key"):
         check_sas(later, policies, hosts)

@@ -43,8 +43,7 @@ async def serving(hub: Hub, listener: socket.socket) -> AsyncIterator[Web]:
     try:
         yield web
     finally:
-        for connection in list(web.server_state.connections):
-            connection.transport.abort()
+        web.cut()
         web.should_exit = web.force_exit = True
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -18,8 +18,8 @@ from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.listen import Listen
-from thingmint.lab.requests import request
-from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
+from thingmint.lab.requests import answering, request, secrets_of
+from thingmint.lab.state import LabFolder, LabRecord, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
 
@@ -62,7 +62,7 @@ class RunningLab:
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
         lab = LabFolder(self.folder)
-        secrets = _secrets(lab)
+        secrets = secrets_of(lab)
         role = Role.of(settings)
         arm_url = f"https://localhost:{self.https_port}"
         return Target(
@@ -84,7 +84,7 @@ class RunningLab:
     def ask(self, method: str, path: str) -> Any:
         """The lab's own endpoints, by its control token. Raises OSError or ValueError where it does not answer."""
         lab = LabFolder(self.folder)
-        return request(lab, self.https_port, _secrets(lab), method, path)
+        return request(lab, self.https_port, secrets_of(lab), method, path)
 
     def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
         """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
@@ -94,7 +94,7 @@ class RunningLab:
         lab = LabFolder(self.folder)
         query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
-            messages = request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
+            messages = request(lab, self.https_port, secrets_of(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
             raise HubError(
                 f"the lab in {self.folder} does not answer: {error}.",
@@ -125,7 +125,7 @@ class RunningLab:
 def running(session: Session) -> RunningLab | None:
     """The lab of this workspace, if one answers. A record that a killed lab left behind does not count."""
     lab = LabFolder(session.workspace.lab)
-    record = _answering(lab)
+    record = answering(lab)
     return _running(lab, record) if record else None
 
 
@@ -146,7 +146,7 @@ def start(
         session.console.say("waiting for another run that is starting the lab")
 
     with files.lock(lab.start_lock, wait_seconds=START_SECONDS + STOP_SECONDS, on_wait=on_wait):
-        record = _answering(lab)
+        record = answering(lab)
         if record is None:
             return _running(lab, _launch(session, lab, wanted))
     if not record.role.same_hub(wanted):
@@ -200,15 +200,45 @@ def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
 def stop(session: Session) -> bool:
     """End the lab and wait until its process is gone. False if none was running."""
     lab = LabFolder(session.workspace.lab)
-    record = _answering(lab)
+    record = answering(lab)
     if record is None:
-        return False
+        return _require_none(lab)
     # It may end by itself between the two requests.
     with contextlib.suppress(OSError, ValueError):
-        request(lab, record.https_port, _secrets(lab), "POST", "/lab/stop")
-    with files.lock(lab.life_lock, wait_seconds=STOP_SECONDS, on_wait=lambda: None):
-        _reap(record.pid)
+        request(lab, record.https_port, secrets_of(lab), "POST", "/lab/stop")
+    if not _ended(lab, STOP_SECONDS):
+        raise _deaf(lab, record)
+    _reap(record.pid)
     return True
+
+
+def _require_none(lab: LabFolder) -> bool:
+    """False: no lab runs. Raises ToolError if one does, and does not answer."""
+    record = state.read_record(lab)
+    if record and not _ended(lab, 0):
+        raise _deaf(lab, record)
+    return False
+
+
+def _ended(lab: LabFolder, seconds: float) -> bool:
+    """Whether nobody is the lab of this folder, or ceases to be within so long."""
+    try:
+        with files.lock(lab.life_lock, wait_seconds=seconds, on_wait=lambda: None):
+            return True
+    except ToolError:
+        return False
+
+
+def _deaf(lab: LabFolder, record: LabRecord) -> ToolError:
+    kill = f"taskkill /F /PID {record.pid}" if os.name == "nt" else f"kill {record.pid}  (or kill -9, if it is stopped)"
+    return ToolError(
+        f"the lab in {lab.path} runs and takes no requests.",
+        things_to_try=[
+            "wait a minute and run this again: it may be busy",
+            f"end its process, which loses nothing that it acknowledged: {kill}",
+            f"read {lab.log}",
+        ],
+    )
 
 
 def serve(
@@ -262,7 +292,7 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     deadline = time.monotonic() + START_SECONDS
     try:
         while time.monotonic() < deadline:
-            if state.read_record(lab) and (record := _answering(lab)):
+            if state.read_record(lab) and (record := answering(lab)):
                 return record
             if _reap(pid):
                 break
@@ -280,25 +310,6 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
             f"end a lab that hangs: its process id stands in {lab.log}",
         ],
     )
-
-
-def _answering(lab: LabFolder) -> LabRecord | None:
-    record, secrets = state.read_record(lab), state.read_secrets(lab)
-    if record is None or secrets is None:
-        return None
-    try:
-        health = request(lab, record.https_port, secrets, "GET", "/lab/health")
-    except (OSError, ValueError):
-        return None
-    # Another lab may have taken the port of a dead one.
-    return record if health.get("folder") == lab.identity else None
-
-
-def _secrets(lab: LabFolder) -> LabSecrets:
-    secrets = state.read_secrets(lab)
-    if secrets is None:
-        raise ToolError(f"{lab.secrets} is missing or damaged.", things_to_try=["invoke lab-down, then invoke lab-up"])
-    return secrets
 
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:

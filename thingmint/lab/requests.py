@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-from thingmint.lab.state import LabFolder, LabSecrets
+from thingmint.errors import ToolError
+from thingmint.lab import state
+from thingmint.lab.state import LabFolder, LabRecord, LabSecrets
 
 _SECONDS = 5.0
 
@@ -32,3 +34,23 @@ def request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: s
         raise
     except http.client.HTTPException as error:  # cut off in the middle
         raise ConnectionError(f"no whole answer: {error}") from None
+
+
+def answering(lab: LabFolder) -> LabRecord | None:
+    """The record of a lab that runs; None for one that a killed lab left behind."""
+    record, secrets = state.read_record(lab), state.read_secrets(lab)
+    if record is None or secrets is None:
+        return None
+    try:
+        health = request(lab, record.https_port, secrets, "GET", "/lab/health")
+    except (OSError, ValueError):
+        return None
+    # Another lab may have taken the port of a dead one.
+    return record if health.get("folder") == lab.identity else None
+
+
+def secrets_of(lab: LabFolder) -> LabSecrets:
+    secrets = state.read_secrets(lab)
+    if secrets is None:
+        raise ToolError(f"{lab.secrets} is missing or damaged.", things_to_try=["invoke lab-down, then invoke lab-up"])
+    return secrets

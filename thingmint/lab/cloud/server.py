@@ -69,6 +69,7 @@ class _Lab:
         self._tell = tell
         self._last_event = time.monotonic()
         self._stop = asyncio.Event()
+        self._files: tuple[int, int] | None = None  # the database, once everything stands
 
     def _touch(self) -> None:
         self._last_event = time.monotonic()
@@ -123,12 +124,14 @@ class _Lab:
                     f"proxy {record.proxy_port}, page {record.page_port}"
                 )
                 state.write(folder.record, record)  # last: the sign that everything else stands
+                self._files = _identity(folder)
                 self._ready(record)
                 stopping = asyncio.create_task(self._stop.wait())
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()
             finally:
-                folder.record.unlink(missing_ok=True)
+                if self._files in (None, _identity(folder)):  # else it is another lab's by now
+                    folder.record.unlink(missing_ok=True)
                 web.should_exit = shown.should_exit = True
                 hub.feed.close()
                 await endpoint.close()
@@ -136,7 +139,9 @@ class _Lab:
                     task.cancel()
                 # uvicorn waits for each idle client to say goodbye; this long is enough for the last answer.
                 await asyncio.wait(tasks[:2], timeout=_FAREWELL_SECONDS)
-                web.force_exit = shown.force_exit = True
+                for one in (web, shown):
+                    one.force_exit = True
+                    one.cut()
                 results = await asyncio.gather(*tasks, return_exceptions=True)
                 for result in results:
                     if isinstance(result, Exception):
@@ -151,7 +156,8 @@ class _Lab:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stop.set))
 
     async def _housekeeping(self, hub: Hub, context: ssl.SSLContext, expires: dt.datetime) -> None:
-        """End a trial that was left alone, and the lab when idle; renew the server's certificate before it expires."""
+        """End a trial that was left alone; end when idle, or when the lab's files are gone; renew the server's certificate
+        before it expires."""
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
             if hub.watch.expire():
@@ -159,10 +165,23 @@ class _Lab:
             if time.monotonic() - self._last_event > self._role.idle_seconds:
                 hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
                 self._stop.set()
+            if self._files and (self._files != _identity(self._folder) or not self._folder.record.exists()):
+                hub.journal.write(f"stopping: {self._folder.path} was removed, or its lab.json or database")
+                self._stop.set()
+                return
             if dt.datetime.now(dt.UTC) > expires - tls.RENEW_BEFORE:
                 expires = tls.make_certificates(self._folder, self._role)
                 context.load_cert_chain(self._folder.server_key)
                 hub.journal.write("renewed the server certificate and its CA")
+
+
+def _identity(folder: LabFolder) -> tuple[int, int] | None:
+    """Which file the database is: one that was put in its place is another."""
+    try:
+        found = folder.database.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _doors(role: Role, https_port: int, devices_port: int, mqtt_port: int) -> dict[str, int]:

@@ -53,9 +53,12 @@ def _kept_until(folder: LabFolder, role: Role) -> dt.datetime | None:
         server.verify_directly_issued_by(ca)
         key = serialization.load_pem_private_key(pem, password=None)
         names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return None
     # More names than now are no reason to have devices loaded anew: an earlier start may have listened elsewhere, too.
+    if not {*(_constraints(role).permitted_subtrees or ())} <= {*(constraints.permitted_subtrees or ())}:
+        return None
     served = {*names.get_values_for_type(x509.DNSName), *names.get_values_for_type(x509.IPAddress)}
     wanted = {*_names(role), *_addresses(role)}
     faulty = folder.second_ca.exists() and all(folder.faulty_server(fault).exists() for fault in _FAULTY)
@@ -76,18 +79,15 @@ def _addresses(role: Role) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address
 def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
     """Fresh CAs and server certificates, ca.pem and server.pem among them; returns when they expire."""
     names = [x509.DNSName(name) for name in _names(role)]
-    addresses = _addresses(role)
     not_before = dt.datetime.now(dt.UTC).replace(microsecond=0) - _CLOCK_SLACK
     not_after = not_before + LIFETIME
     ca_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())
     ca_name, second_name = _named("thingmint lab CA"), _named("thingmint lab CA 2")
     second_key = ec.generate_private_key(ec.SECP256R1())
-    # Whoever puts a CA of the lab into a trust store trusts it for these names and nothing else.
-    permitted = [*names, *(x509.IPAddress(ipaddress.ip_network(one)) for one in addresses)]
-    ca = _authority(ca_name, ca_key, permitted, not_before, not_after)
-    second = _authority(second_name, second_key, permitted, not_before, not_after)
-    served = [*names, *map(x509.IPAddress, addresses)]
+    ca = _authority(ca_name, ca_key, role, not_before, not_after)
+    second = _authority(second_name, second_key, role, not_before, not_after)
+    served = [*names, *map(x509.IPAddress, _addresses(role))]
 
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -111,20 +111,31 @@ def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
 
 
 def _authority(
-    name: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    permitted: list[x509.GeneralName],
-    not_before: dt.datetime,
-    not_after: dt.datetime,
+    name: x509.Name, key: ec.EllipticCurvePrivateKey, role: Role, not_before: dt.datetime, not_after: dt.datetime
 ) -> bytes:
     certificate = (
         _builder(name, name, key.public_key(), key.public_key(), not_before, not_after)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.NameConstraints(permitted, None), critical=True)
+        .add_extension(_constraints(role), critical=True)
         .sign(key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _constraints(role: Role) -> x509.NameConstraints:
+    """Whoever puts a CA of the lab into a trust store trusts it for these names, what is below them, and its addresses.
+
+    A kind of name that is not listed at all would be free (RFC 5280, 4.2.1.10): addresses of mail and URIs are held to
+    a domain that never exists (RFC 6761, 6.4).
+    """
+    permitted = [
+        *map(x509.DNSName, _names(role)),
+        *(x509.IPAddress(ipaddress.ip_network(one)) for one in _addresses(role)),
+        x509.RFC822Name("invalid"),
+        x509.UniformResourceIdentifier("invalid"),
+    ]
+    return x509.NameConstraints(permitted, None)
 
 
 def _server(
