@@ -40,10 +40,17 @@ def test_from_nothing_to_a_linked_hub(bare: CommandLine) -> None:
     made = bare.ok("hub-create", "--yes")
     for done in (f"made: resource group {GROUP}", f"made: hub {HUB}", f"linked: {HUB} → {SERVICE}"):
         assert done in made.stderr
-    again = bare.ok("hub-create", "--sku", "s1", "--location", "West Europe")  # nobody is asked
+    for words, said in (
+        (("--sku", "s1"), f"{HUB}: F1, not S1"),
+        (("--location", "West Europe"), f"{SERVICE}: australiaeast, not westeurope"),
+    ):
+        refused = bare("hub-create", *words)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+    again = bare.ok("hub-create", "--sku", "f1", "--location", "Australia East")  # nobody is asked
     assert "unchanged: all of it is there" in again.stderr
-    assert f"kept: {HUB} is F1, not S1" in again.stderr
-    assert f"kept: {HUB} is in australiaeast, not in westeurope" in again.stderr
+    # What was not given contradicts nothing.
+    assert "kept:" not in bare.ok("hub-create", THINGMINT_AZURE_LOCATION="westeurope").stderr
     assert log(bare).count(" created") == 3
     shown = json.loads(bare.ok("hub-show", "--json").stdout)
     assert shown["provisioningService"]["idScope"].startswith("0ne")
@@ -73,10 +80,11 @@ def test_a_lab_in_which_nothing_was_made_is_still_an_empty_one(bare: CommandLine
 
 
 def test_wrong_values_are_refused_before_anything_is_asked(bare: CommandLine) -> None:
-    for words in (("--sku", "B1"), ("--location", "the moon!")):
+    for words in (("--sku", "B1"), ("--sku", ""), ("--location", "the moon!"), ("--location", "")):
         refused = bare("hub-create", "--yes", *words)
         assert refused.returncode == 2
-        assert words[1] in refused.stderr
+        assert f"{words[0]} {words[1]!r}" in refused.stderr
+    assert "--query '[].name'" in refused.stderr
     bare.ok("--dry", "hub-create", "hub-show")
     assert not bare.workspace.exists()
 
@@ -141,7 +149,7 @@ def test_what_exists_in_another_location_is_told_so(bare: CommandLine) -> None:
     target = target_of(bare)
     resources = Resources(target, open_credential(target))
     with pytest.raises(HubError, match="it exists already, in australiaeast; what exists does not move") as refused:
-        resources.make_group("westeurope", {})
+        resources.make_hub("westeurope", "F1", {}, lambda: None)
     resources.close()
     assert any("that one is kept" in one for one in refused.value.things_to_try)
 

@@ -13,10 +13,11 @@ from thingmint.errors import HubError, InputError
 from thingmint.hub.credentials import open_credential
 from thingmint.hub.enrollments import EnrollmentGroup, Enrollments
 from thingmint.hub.provisioning import ProvisioningCertificates
+from thingmint.hub.resources import Resources
 from thingmint.lab import control
 from thingmint.session import Session, make_session
 from thingmint.target import Target
-from thingmint.workflows import authorities, enrollment
+from thingmint.workflows import authorities, creation, enrollment
 
 
 @dataclass
@@ -130,3 +131,21 @@ def test_a_certificate_that_changes_while_its_replacement_is_asked_for_stays(wor
     certificates.close()
     assert found
     assert found.subject == "A colleague's, renewed"
+
+
+def test_a_resource_group_that_a_colleague_makes_while_its_own_is_asked_for_stays_theirs(tmp_path: Path) -> None:
+    console = Watched(moment="make resource group, hub, provisioning service, link", results=False)
+    session = session_in(tmp_path / "ws", console)
+    target = control.start(session, empty=True).target(session.settings)
+    resources = Resources(target, open_credential(target))
+    theirs = {"cost-centre": "42", "owner": "a colleague"}
+    console.meanwhile = lambda: resources.make_group("westeurope", theirs)
+    try:
+        creation.hub_create(session, sku=None, location=None)
+        group = resources._groups.resource_groups.get(target.resource_group)
+    finally:
+        resources.close()
+        control.stop(session)
+    assert (group.location, group.tags) == ("westeurope", theirs)
+    assert f"there: resource group {target.resource_group}" in console.said
+    assert f"made: hub {target.hub}" in console.said

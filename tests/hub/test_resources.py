@@ -17,6 +17,7 @@ from thingmint.session import make_session
 from thingmint.target import Target
 
 PLACE, TAGS = "westeurope", {"application": "thingmint"}
+OTHER = "HostName=other.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=QUFB"
 
 
 def idle() -> None:
@@ -63,12 +64,11 @@ def test_all_of_it_in_turn(resources: Resources, empty: Target) -> None:
 def test_a_link_is_added_beside_others(resources: Resources, empty: Target) -> None:
     resources.make_group(PLACE, TAGS)
     resources.make_hub(PLACE, "S1", TAGS, idle)
-    other = "HostName=other.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=QUFB"
     body = {
         "location": PLACE,
         "sku": {"name": "S1", "capacity": 1},
         "tags": {"somebody": "else's"},
-        "properties": {"iotHubs": [{"connectionString": other, "location": PLACE}], "allocationPolicy": "Static"},
+        "properties": {"iotHubs": [{"connectionString": OTHER, "location": PLACE}], "allocationPolicy": "Static"},
     }
     services = resources._services.iot_dps_resource
     services.begin_create_or_update(empty.resource_group, empty.provisioning_service, body).result()
@@ -85,6 +85,39 @@ def test_what_exists_is_never_made_over(resources: Resources) -> None:
         resources.make_hub(PLACE, "S1", {}, idle)
     assert error.value.status == 412
     assert resources.settle_hub(idle).sku == "F1"
+
+
+def test_what_somebody_makes_in_the_middle_is_never_made_over(resources: Resources, empty: Target) -> None:
+    """The service knows no condition for its making, so it is looked at last: after the hub's key was read."""
+    resources.make_group(PLACE, TAGS)
+    with pytest.raises(HubError, match="somebody else made it meanwhile") as error:
+        resources.make_group(PLACE, {})
+    assert error.value.status == 412
+    resources.make_hub(PLACE, "S1", TAGS, idle)
+    theirs = {
+        "location": PLACE,
+        "sku": {"name": "S1", "capacity": 1},
+        "tags": {"owner": "a colleague"},
+        "properties": {"iotHubs": [{"connectionString": OTHER, "location": PLACE}]},
+    }
+    services = resources._services.iot_dps_resource
+
+    class Overtaken(Resources):
+        def _link(self) -> dict[str, str]:
+            link = super()._link()
+            services.begin_create_or_update(
+                empty.resource_group, empty.provisioning_service, theirs, polling_interval=0
+            ).result()
+            return link
+
+    slower = Overtaken(empty, open_credential(empty))
+    with pytest.raises(HubError, match="somebody else made it meanwhile") as error:
+        slower.make_service(PLACE, TAGS, idle)
+    slower.close()
+    assert error.value.status == 412
+    kept = services.get(empty.provisioning_service, empty.resource_group)
+    assert kept.tags == {"owner": "a colleague"}
+    assert resources.settle_service(idle).hubs == ("other.azure-devices.net",)
 
 
 def test_what_somebody_else_makes_is_waited_for(resources: Resources) -> None:
@@ -181,7 +214,26 @@ def test_what_azure_failed_at_is_told_in_its_words(server: FaultServer, azure: T
     with pytest.raises(HubError, match="making the hub iot-hub001-0x0123-dev failed") as error:
         resources.make_hub(PLACE, "F1", TAGS, idle)
     assert "the region is full" in error.value.detail
-    server.plan = Plan(200, HUB)
-    with pytest.raises(HubError, match=f"Azure failed to make hub .{PLACE}."):
-        resources.settle_hub(idle)
+    resources.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "ours", "why", "cure"),
+    [
+        ("Failed", True, f"the making of hub .{PLACE}. failed", "delete it in the portal"),
+        ("Failed", False, f"the last change of hub .{PLACE}. failed; what it holds is kept", "its activity log"),
+        ("Canceled", False, f"the last change of hub .{PLACE}. was cancelled", "its activity log"),
+        ("Deleting", False, f"hub .{PLACE}. is being deleted", "wait until it is gone"),
+    ],
+)
+def test_what_ends_otherwise_is_told_and_deletion_advised_for_what_is_new_alone(
+    server: FaultServer, azure: Target, state: str, ours: bool, why: str, cure: str
+) -> None:
+    server.plan = Plan(200, {**HUB, "properties": {"provisioningState": state}})
+    resources = Resources(azure, Credential())  # type: ignore[arg-type]
+    with pytest.raises(HubError, match=why) as error:
+        resources.settle_hub(idle, ours=ours)
+    told = " ".join(error.value.things_to_try)
+    assert cure in told
+    assert ("delete it" in told) == ours
     resources.close()

@@ -131,7 +131,12 @@ def test_hosts_and_origins(lab: Lab) -> None:
 
 
 def test_the_labs_own_endpoints_want_its_token(lab: Lab) -> None:
-    for method, path in (("GET", "/lab/health"), ("POST", "/lab/stop"), ("GET", "/lab/telemetry?device=x")):
+    for method, path in (
+        ("GET", "/lab/health"),
+        ("POST", "/lab/stop"),
+        ("GET", "/lab/telemetry?device=x"),
+        ("POST", "/lab/advise"),
+    ):
         assert lab.request(method, path)[0] == 401
         assert lab.request(method, path, headers={"Authorization": "Bearer wrong"})[0] == 401
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.clients import wait_until
 from thingmint.errors import ToolError
-from thingmint.lab import calling, control
+from thingmint.lab import control, requests, state
 from thingmint.lab.cloud import door, server, web
 from thingmint.lab.state import LabFolder, LabRecord, Role
 from thingmint.session import Session
@@ -48,7 +48,9 @@ def in_process(folder: LabFolder, watch: Callable[[LabRecord], None]) -> None:
 
 
 def asked(folder: LabFolder, record: LabRecord, method: str, path: str) -> object:
-    return calling.request(folder, record.https_port, calling.secrets(folder), method, path)
+    secrets = state.read_secrets(folder)
+    assert secrets
+    return requests.request(folder, record.https_port, secrets, method, path)
 
 
 @pytest.fixture

@@ -3,10 +3,19 @@
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingmint.errors import HubError
+from thingmint.hub.account import (
+    Group,
+    HubResource,
+    Resource,
+    ServiceResource,
+    Subscription,
+    group_of,
+    hub_of,
+    service_of,
+)
 from thingmint.hub.credentials import quiet_sdk_loggers
 from thingmint.hub.obstacles import name_taken
 from thingmint.hub.refusals import refusals
@@ -17,52 +26,22 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 _T = TypeVar("_T")
+_R = TypeVar("_R", bound=Resource)
 _TURN_SECONDS = 0.5  # between two looks at an operation that the SDK follows
 _ASK_SECONDS = 5.0  # between two questions to the service, where it does not name a time itself
 _LINK_POLICY = "iothubowner"  # what `az iot dps linked-hub create` takes
 _SUBSCRIPTIONS = "2022-12-01"
+# Nothing follows these by itself.
+_ENDS = {
+    "failed": "failed",
+    "canceled": "was cancelled",
+    "cancelled": "was cancelled",
+    "deleting": "deletion",
+    "deleted": "deletion",
+}
 
 Tick = Callable[[], None]
 """Called again and again while Azure is at work."""
-
-
-@dataclass(frozen=True)
-class Subscription:
-    id: str
-    name: str
-    state: str
-
-
-@dataclass(frozen=True)
-class Group:
-    name: str
-    location: str
-
-
-@dataclass(frozen=True)
-class HubResource:
-    name: str
-    location: str
-    sku: str
-    state: str  # Active, Activating, …
-    provisioning: str  # Succeeded, Failed, or what Azure is at
-    host: str
-
-
-@dataclass(frozen=True)
-class ServiceResource:
-    name: str
-    location: str
-    sku: str
-    state: str
-    provisioning: str
-    id_scope: str
-    host: str  # where enrollments are made
-    devices_host: str  # where devices register
-    hubs: tuple[str, ...]  # the host names of the linked ones
-
-    def is_linked(self, host: str) -> bool:
-        return host.casefold() in {one.casefold() for one in self.hubs}
 
 
 class Resources:
@@ -92,18 +71,18 @@ class Resources:
     def group(self) -> Group | None:
         return self._find(
             f"reading the resource group {self._group}",
-            lambda: _group(self._groups.resource_groups.get(self._group)),
+            lambda: group_of(self._groups.resource_groups.get(self._group)),
         )
 
     def hub(self) -> HubResource | None:
         name = self._target.hub
-        return self._find(f"reading the hub {name}", lambda: _hub(self._hubs.iot_hub_resource.get(self._group, name)))
+        return self._find(f"reading the hub {name}", lambda: hub_of(self._hubs.iot_hub_resource.get(self._group, name)))
 
     def service(self) -> ServiceResource | None:
         name = self._target.provisioning_service
         return self._find(
             f"reading the provisioning service {name}",
-            lambda: _service(self._services.iot_dps_resource.get(name, self._group)),
+            lambda: service_of(self._services.iot_dps_resource.get(name, self._group)),
         )
 
     def device_count(self) -> int:
@@ -127,15 +106,18 @@ class Resources:
             check = self._services.iot_dps_resource.check_provisioning_service_name_availability
             self._require_free(self._target.provisioning_service, check)
 
+    # What exists already is refused with 412 by each of these, and is left as it is. For the hub the service does so;
+    # of the others the request makes a new one or replaces what is there, and knows no condition: they look last.
+    # https://learn.microsoft.com/rest/api/resources/resource-groups/create-or-update
+    # https://learn.microsoft.com/rest/api/iot-dps/iot-dps-resource/create-or-update
+
     def make_group(self, location: str, tags: dict[str, str]) -> None:
+        doing = f"making the resource group {self._group}"
+        _require_absent(doing, self.group())
         body = {"location": location, "tags": tags}
-        self._ask(
-            f"making the resource group {self._group}",
-            lambda: self._groups.resource_groups.create_or_update(self._group, body),
-        )
+        self._ask(doing, lambda: self._groups.resource_groups.create_or_update(self._group, body))
 
     def make_hub(self, location: str, sku: str, tags: dict[str, str], tick: Tick) -> None:
-        """A new one. What exists already is refused with 412: without its etag nothing is overwritten."""
         body: dict[str, Any] = {"location": location, "sku": {"name": sku, "capacity": 1}, "tags": tags}
         if sku == "F1":
             # The usual four partitions are two more than a free hub may have:
@@ -149,10 +131,12 @@ class Resources:
         )
 
     def make_service(self, location: str, tags: dict[str, str], tick: Tick) -> None:
-        """A new one, linked to the hub, which is there."""
+        """Linked to the hub, which is there."""
+        doing = f"making the provisioning service {self._target.provisioning_service}"
         links = {"iotHubs": [self._link()]}
         body = {"location": location, "sku": {"name": "S1", "capacity": 1}, "tags": tags, "properties": links}
-        self._put_service(f"making the provisioning service {self._target.provisioning_service}", body, tick)
+        _require_absent(doing, self.service())
+        self._put_service(doing, body, tick)
 
     def add_link(self, tick: Tick) -> None:
         """Beside the links that are there: their keys are masked when read, and taken back so."""
@@ -165,12 +149,12 @@ class Resources:
             "unlinking the hub from", lambda links: [one for one in links if str(one.name).casefold() != own], tick
         )
 
-    def settle_hub(self, tick: Tick) -> HubResource:
-        """Wait until Azure is done with it: another run may have begun it."""
-        return self._settle(self.hub, tick)
+    def settle_hub(self, tick: Tick, *, ours: bool = False) -> HubResource:
+        """Wait until Azure is done with it: another run may have begun it. `ours`: this one did, so nobody uses it yet."""
+        return self._settle(self.hub, tick, ours=ours)
 
-    def settle_service(self, tick: Tick) -> ServiceResource:
-        return self._settle(self.service, tick)
+    def settle_service(self, tick: Tick, *, ours: bool = False) -> ServiceResource:
+        return self._settle(self.service, tick, ours=ours)
 
     def close(self) -> None:
         for name in ("_groups", "_hubs", "_services"):
@@ -271,59 +255,39 @@ class Resources:
                 poller.wait(_TURN_SECONDS)
             poller.result()
 
-    def _settle(self, read: Callable[[], _T | None], tick: Tick) -> _T:
+    def _settle(self, read: Callable[[], _R | None], tick: Tick, *, ours: bool) -> _R:
         asked = time.monotonic()
         while True:
-            found: Any = seen(read)
+            found = seen(read)
             if found is None:
                 raise HubError("what was being made is gone.", things_to_try=["run the same command again"])
-            if found.provisioning == "Failed":
-                raise HubError(
-                    f"Azure failed to make {found.name} ({found.location}).",
-                    things_to_try=[
-                        "delete it in the portal, then run the same command again",
-                        "https://azure.status.microsoft",
-                    ],
-                )
             if found.provisioning == "Succeeded":
-                return found  # type: ignore[no-any-return]
+                return found
+            if end := _ENDS.get(found.provisioning.casefold()):
+                raise _ended(found, end, ours=ours)
             asked += _TURN_SECONDS if self._target.local else _ASK_SECONDS
             while time.monotonic() < asked:
                 tick()
                 time.sleep(_TURN_SECONDS)
 
 
-def _group(found: Any) -> Group:
-    return Group(str(found.name), str(found.location))
+def _require_absent(doing: str, found: object | None) -> None:
+    if found is not None:
+        raise HubError(
+            f"{doing} failed: somebody else made it meanwhile.",
+            things_to_try=["run the same command again: it takes what is there"],
+            status=412,
+        )
 
 
-def _hub(found: Any) -> HubResource:
-    properties = found.properties
-    return HubResource(
-        name=str(found.name),
-        location=str(found.location),
-        sku=_plain(found.sku.name),
-        state=_plain(properties.state),
-        provisioning=_plain(properties.provisioning_state),
-        host=str(properties.host_name or ""),
-    )
-
-
-def _service(found: Any) -> ServiceResource:
-    properties = found.properties
-    return ServiceResource(
-        name=str(found.name),
-        location=str(found.location),
-        sku=_plain(found.sku.name),
-        state=_plain(properties.state),
-        provisioning=_plain(properties.provisioning_state),
-        id_scope=str(properties.id_scope or ""),
-        host=str(properties.service_operations_host_name or ""),
-        devices_host=str(properties.device_provisioning_host_name or ""),
-        hubs=tuple(str(one.name) for one in properties.iot_hubs or ()),
-    )
-
-
-def _plain(word: Any) -> str:
-    """The SDKs' models hold a word as text, or as an enumeration's member that knows it."""
-    return str(getattr(word, "value", word) or "")
+def _ended(found: Resource, end: str, *, ours: bool) -> HubError:
+    """To delete it is advice for what was made just now: all else may hold devices, and works on after a failed change."""
+    name = f"{found.name} ({found.location})"
+    again, status = "then run the same command again", "https://azure.status.microsoft"
+    if end == "deletion":
+        return HubError(f"{name} is being deleted.", things_to_try=[f"wait until it is gone, {again}"])
+    if ours:
+        things = [f"delete it in the portal, {again}", status]
+        return HubError(f"the making of {name} {end}: there is no more than its name.", things_to_try=things)
+    things = ["see what and why: its activity log in the portal", f"repeat that change or undo it, {again}", status]
+    return HubError(f"the last change of {name} {end}; what it holds is kept.", things_to_try=things)

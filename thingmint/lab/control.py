@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from thingmint import files
 from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import state
-from thingmint.lab.calling import answering, deaf, ended, request, require_none, secrets
 from thingmint.lab.chaos import Chaos
+from thingmint.lab.listen import Listen
+from thingmint.lab.requests import answering, request, secrets_of
 from thingmint.lab.state import LabFolder, LabRecord, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
@@ -48,6 +50,9 @@ class RunningLab:
     proxy_port: int
     page_port: int
     chaos: Chaos | None
+    listen: Listen | None
+    outside_port: int
+    """Where devices of the network that `listen` names reach it; 0 without one."""
 
     @property
     def page(self) -> str:
@@ -57,7 +62,7 @@ class RunningLab:
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
         lab = LabFolder(self.folder)
-        its = secrets(lab)
+        secrets = secrets_of(lab)
         role = Role.of(settings)
         arm_url = f"https://localhost:{self.https_port}"
         return Target(
@@ -71,10 +76,15 @@ class RunningLab:
             provisioning_service=role.provisioning_service,
             provisioning_host=f"localhost:{self.https_port}",
             tenant_id=role.tenant_id,
-            login=ServicePrincipal(arm_url, role.tenant_id, its.client_id, its.client_secret),
+            login=ServicePrincipal(arm_url, role.tenant_id, secrets.client_id, secrets.client_secret),
             ca_file=lab.ca,
             mqtt_proxy=("127.0.0.1", self.proxy_port),
         )
+
+    def ask(self, method: str, path: str) -> Any:
+        """The lab's own endpoints, by its control token. Raises OSError or ValueError where it does not answer."""
+        lab = LabFolder(self.folder)
+        return request(lab, self.https_port, secrets_of(lab), method, path)
 
     def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
         """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
@@ -84,7 +94,7 @@ class RunningLab:
         lab = LabFolder(self.folder)
         query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
-            messages = request(lab, self.https_port, secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
+            messages = request(lab, self.https_port, secrets_of(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
             raise HubError(
                 f"the lab in {self.folder} does not answer: {error}.",
@@ -119,14 +129,17 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
-def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
+def start(
+    session: Session, *, empty: bool = False, chaos: Chaos | None = None, listen: Listen | None = None
+) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
     With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something. With `chaos`
-    it misbehaves; raises InputError if one runs that does not, or does otherwise.
+    it misbehaves, with `listen` devices of a network reach it; raises InputError if one runs that does not, or does
+    otherwise.
     """
     lab = LabFolder(session.workspace.lab)
-    wanted = _role(session, lab, empty=empty, chaos=chaos)
+    wanted = _role(session, lab, empty=empty, chaos=chaos, listen=listen)
     lab.make(session.shell)
 
     def on_wait() -> None:
@@ -150,6 +163,11 @@ def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) 
         raise InputError(
             f"the lab in {lab.path} runs already, with {now}.",
             things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
+        )
+    if listen and record.role.listen != listen:
+        raise InputError(
+            f"the lab in {lab.path} runs already, and listens {f'on {record.role.listen}' if record.role.listen else 'to this machine alone'}.",
+            things_to_try=[f"invoke lab-down lab-up --listen {listen.host}"],
         )
     return _running(lab, record)
 
@@ -184,24 +202,58 @@ def stop(session: Session) -> bool:
     lab = LabFolder(session.workspace.lab)
     record = answering(lab)
     if record is None:
-        return require_none(lab)
+        return _require_none(lab)
     # It may end by itself between the two requests.
     with contextlib.suppress(OSError, ValueError):
-        request(lab, record.https_port, secrets(lab), "POST", "/lab/stop")
-    if not ended(lab, STOP_SECONDS):
-        raise deaf(lab, record)
+        request(lab, record.https_port, secrets_of(lab), "POST", "/lab/stop")
+    if not _ended(lab, STOP_SECONDS):
+        raise _deaf(lab, record)
     _reap(record.pid)
     return True
 
 
+def _require_none(lab: LabFolder) -> bool:
+    """False: no lab runs. Raises ToolError if one does, and does not answer."""
+    record = state.read_record(lab)
+    if record and not _ended(lab, 0):
+        raise _deaf(lab, record)
+    return False
+
+
+def _ended(lab: LabFolder, seconds: float) -> bool:
+    """Whether nobody is the lab of this folder, or ceases to be within so long."""
+    try:
+        with files.lock(lab.life_lock, wait_seconds=seconds, on_wait=lambda: None):
+            return True
+    except ToolError:
+        return False
+
+
+def _deaf(lab: LabFolder, record: LabRecord) -> ToolError:
+    kill = f"taskkill /F /PID {record.pid}" if os.name == "nt" else f"kill {record.pid}  (or kill -9, if it is stopped)"
+    return ToolError(
+        f"the lab in {lab.path} runs and takes no requests.",
+        things_to_try=[
+            "wait a minute and run this again: it may be busy",
+            f"end its process, which loses nothing that it acknowledged: {kill}",
+            f"read {lab.log}",
+        ],
+    )
+
+
 def serve(
-    session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False, chaos: Chaos | None = None
+    session: Session,
+    ready: Callable[[RunningLab], None],
+    *,
+    empty: bool = False,
+    chaos: Chaos | None = None,
+    listen: Listen | None = None,
 ) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    role = _role(session, lab, empty=empty, chaos=chaos)
+    role = _role(session, lab, empty=empty, chaos=chaos, listen=listen)
     lab.make(session.shell)
     run(
         lab,
@@ -211,7 +263,7 @@ def serve(
     )
 
 
-def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
+def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None, listen: Listen | None) -> Role:
     if empty and in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
@@ -220,7 +272,7 @@ def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None)
                 f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
-    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
+    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos, listen=listen)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
@@ -262,7 +314,8 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
 
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
     ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
-    return RunningLab(lab.path, record.pid, *ports, record.role.chaos)
+    role = record.role
+    return RunningLab(lab.path, record.pid, *ports, role.chaos, role.listen, record.outside_port)
 
 
 def _reap(pid: int) -> bool:

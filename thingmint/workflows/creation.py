@@ -11,7 +11,8 @@ from thingmint.session import Session
 from thingmint.workflows import consent, targets
 
 if TYPE_CHECKING:
-    from thingmint.hub.resources import Group, HubResource, Resources, ServiceResource, Subscription
+    from thingmint.hub.account import Group, HubResource, ServiceResource, Subscription
+    from thingmint.hub.resources import Resources
     from thingmint.target import Target
 
 _SKUS = ("F1", "S1")
@@ -23,11 +24,15 @@ _TURNS = 5  # how often somebody else may come first before the error is told
 
 @dataclass(frozen=True)
 class _Wish:
-    """What was asked for; `tags` mark what is made, so that whoever pays can tell what it is."""
+    """What is made where it is missing; `tags` mark it, so that whoever pays can tell what it is.
+
+    `given` are the options of the command line: what contradicts them is refused, what contradicts a default is not.
+    """
 
     location: str
     sku: str
     tags: dict[str, str]
+    given: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def hub_create(session: Session, *, sku: str | None, location: str | None, yes: 
         found = _look(resources, target)
         for line in _lines(session, wish, found):
             session.console.say(line)
-        _tell_kept(session, wish, found)
+        _require_agreement(wish, found)
+        _tell_kept(session, found)
         if found.linked and not found.busy:
             session.console.say("unchanged: all of it is there")
         else:
@@ -101,17 +107,18 @@ def _opened(session: Session) -> "Iterator[tuple[Resources, Target]]":
 
 def _wish(session: Session, sku: str | None, location: str | None) -> _Wish:
     azure = session.settings.azure
-    wanted = (sku or "F1").upper()
+    wanted = "F1" if sku is None else sku.upper()
     if wanted not in _SKUS:
         raise InputError(f"--sku {sku!r} is none of {', '.join(_SKUS)}.", things_to_try=["F1 is free, S1 is charged"])
     place = azure.location if location is None else location.replace(" ", "").lower()
     if not re.fullmatch(r"[a-z0-9]{3,40}", place, re.ASCII):
         raise InputError(
             f"--location {location!r} is no location.",
-            things_to_try=["one like australiaeast: az account list-locations --query [].name --output table"],
+            things_to_try=["one like australiaeast: az account list-locations --query '[].name' --output table"],
         )
     tags = {"application": "thingmint", "environment": "production" if azure.production else "dev"}
-    return _Wish(place, wanted, tags)
+    given = {option for option, value in (("--sku", sku), ("--location", location)) if value is not None}
+    return _Wish(place, wanted, tags, frozenset(given))
 
 
 def _look(resources: "Resources", target: "Target") -> _Found:
@@ -161,17 +168,32 @@ def _cost(sku: str) -> str:
     return f"{sku}, {_COSTS.get(sku, 'charged')}"
 
 
-def _tell_kept(session: Session, wish: _Wish, found: _Found) -> None:
-    """What is there with other properties than those asked for: it stays as it is."""
-    say = session.console.say
-    for one in (found.group, found.hub, found.service):
-        if one and one.location != wish.location:
-            say(f"kept: {one.name} is in {one.location}, not in {wish.location}: what exists does not move")
-    if found.hub and found.hub.sku != wish.sku:
-        say(f"kept: {found.hub.name} is {found.hub.sku}, not {wish.sku}")
+def _require_agreement(wish: _Wish, found: _Found) -> None:
+    """What exists is neither moved nor changed. A group may hold what is elsewhere. Raises InputError naming both."""
+    contradictions = [
+        ("--location", wish.location, one.name, one.location)
+        for one in (found.hub, found.service)
+        if one and one.location.replace(" ", "").casefold() != wish.location
+    ]
+    if found.hub and found.hub.sku.upper() != wish.sku:
+        contradictions.append(("--sku", wish.sku, found.hub.name, found.hub.sku))
+    refused = [one for one in contradictions if one[0] in wish.given]
+    for option, wanted, *_ in refused[:1]:
+        raise InputError(
+            f"{option} {wanted} contradicts what exists: nothing was changed.",
+            detail="\n".join(f"{name}: {there}, not {wanted}" for _, wanted, name, there in refused),
+            things_to_try=[
+                f"leave {option} out: what is there is taken as it is",
+                "name another hub or service: azure.hub, azure.provisioning_service",
+                *(["where what is missing is made: azure.location"] if option == "--location" else []),
+            ],
+        )
+
+
+def _tell_kept(session: Session, found: _Found) -> None:
     others = [one for one in found.service.hubs if one.casefold() != found.hub_host.casefold()] if found.service else []
     if found.service and not found.linked and others:
-        say(f"kept: {found.service.name} is linked to {', '.join(others)}, too")
+        session.console.say(f"kept: {found.service.name} is linked to {', '.join(others)}, too")
 
 
 def _require_possible(resources: "Resources", found: _Found, wish: _Wish) -> None:
@@ -207,8 +229,8 @@ def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) 
     console = session.console
     try:
         if found.group is None:
-            resources.make_group(wish.location, wish.tags)
-            console.say(f"made: resource group {azure.resource_group}")
+            made = _made(resources.group, lambda: resources.make_group(wish.location, wish.tags), lambda _ours: None)
+            console.say(f"{'made' if made else 'there'}: resource group {azure.resource_group}")
         if found.stale:  # first: a run that is cut off leaves no link behind that looks whole and is not
             with console.waiting(f"the provisioning service {azure.provisioning_service}") as tick:
                 _link(resources, found.hub_host, tick, there=False)
@@ -217,14 +239,14 @@ def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) 
             made = _made(
                 resources.hub,
                 lambda: resources.make_hub(wish.location, wish.sku, wish.tags, tick),
-                lambda: resources.settle_hub(tick),
+                lambda ours: resources.settle_hub(tick, ours=ours),
             )
         console.say(f"{'made' if made else 'there'}: hub {azure.hub}")
         with console.waiting(f"the provisioning service {azure.provisioning_service}") as tick:
             made = _made(
                 resources.service,
                 lambda: resources.make_service(wish.location, wish.tags, tick),
-                lambda: resources.settle_service(tick),
+                lambda ours: resources.settle_service(tick, ours=ours),
             )
             linked = _link(resources, found.hub_host, tick)
         console.say(f"{'made' if made else 'there'}: provisioning service {azure.provisioning_service}")
@@ -235,22 +257,20 @@ def _make(session: Session, resources: "Resources", found: _Found, wish: _Wish) 
         ) from None
 
 
-def _made(read: Callable[[], object], make: Callable[[], None], settle: Callable[[], object]) -> bool:
+def _made(read: Callable[[], object], make: Callable[[], None], settle: Callable[[bool], object]) -> bool:
     """Make it unless it is there; wait until it is whole. False if it was there, or somebody else came first."""
     from thingmint.hub.transport import seen
 
-    if read() is not None:
-        settle()
-        return False
-    try:
-        make()
-    except HubError as refusal:
-        if refusal.status not in {409, 412} or seen(read) is None:
-            raise
-        settle()
-        return False
-    settle()
-    return True
+    ours = read() is None
+    if ours:
+        try:
+            make()
+        except HubError as refusal:
+            if refusal.status not in {409, 412} or seen(read) is None:
+                raise
+            ours = False
+    settle(ours)
+    return ours
 
 
 def _link(resources: "Resources", host: str, tick: Callable[[], None], *, there: bool = True) -> bool:

@@ -18,9 +18,9 @@ from thingmint.workflows import registration, targets
 
 if TYPE_CHECKING:
     from thingmint.device.registration import Assignment
+    from thingmint.hub.account import ServiceResource
     from thingmint.hub.enrollments import EnrollmentGroup, IndividualEnrollment, RegistrationState
     from thingmint.hub.identity import Identity
-    from thingmint.hub.resources import ServiceResource
     from thingmint.workflows.targets import Hub
 
 

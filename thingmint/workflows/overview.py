@@ -7,7 +7,7 @@ from thingmint.session import Session
 from thingmint.workflows import targets
 
 if TYPE_CHECKING:
-    from thingmint.hub.resources import HubResource, ServiceResource
+    from thingmint.hub.account import HubResource, ServiceResource
 
 Facts = dict[str, Any]
 

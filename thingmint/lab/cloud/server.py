@@ -14,6 +14,7 @@ from thingmint import files
 from thingmint.errors import ToolError
 from thingmint.lab import state
 from thingmint.lab.cloud import account, tls
+from thingmint.lab.cloud.advising.watch import Watch
 from thingmint.lab.cloud.app import make_app
 from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.faults.seeded import Seeded
@@ -24,6 +25,7 @@ from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.cloud.web import Web
+from thingmint.lab.listen import Listen
 from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
@@ -88,9 +90,10 @@ class _Lab:
             held.callback(store.close)
             https, devices, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(5))
             port = _port(https)
-            hub = Hub(folder, role, secrets, store, journal, faults, port, self._touch, self._stop.set)
+            hub = Hub(folder, role, secrets, store, journal, faults, Watch(faults), port, self._touch, self._stop.set)
             account.open_account(hub, empty=role.empty)
             endpoint = MqttEndpoint(hub)
+            outside = held.enter_context(_listen_outside(role.listen)) if role.listen else None
             context = tls.https_context(folder)
             web = Web(hub, make_app(hub, Signer.fresh(role, port), endpoint), context)
             shown = Web(hub, make_page(hub, _port(page)))
@@ -106,12 +109,16 @@ class _Lab:
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context, expires)),
+                *([asyncio.create_task(endpoint.serve(outside))] if outside else []),
             ]
             try:
                 while not (web.started and shown.started) and not any(task.done() for task in tasks[:2]):  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.005)
                 started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-                record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), _port(page), started, role)
+                reached = _port(outside) if outside else 0
+                record = LabRecord(
+                    os.getpid(), port, _port(mqtt), _port(proxy), _port(page), started, role, outside_port=reached
+                )
                 journal.write(
                     f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, "
                     f"proxy {record.proxy_port}, page {record.page_port}"
@@ -149,9 +156,12 @@ class _Lab:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stop.set))
 
     async def _housekeeping(self, hub: Hub, context: ssl.SSLContext, expires: dt.datetime) -> None:
-        """End when idle, or when the lab's files are gone; renew the server's certificate before it expires."""
+        """End a trial that was left alone; end when idle, or when the lab's files are gone; renew the server's certificate
+        before it expires."""
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            if hub.watch.expire():
+                hub.journal.write("advise: ended, since nobody asks about it any more")
             if time.monotonic() - self._last_event > self._role.idle_seconds:
                 hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
                 self._stop.set()
@@ -182,8 +192,17 @@ def _doors(role: Role, https_port: int, devices_port: int, mqtt_port: int) -> di
     return web
 
 
-def _listen() -> socket.socket:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+def _listen_outside(listen: Listen) -> socket.socket:
+    """On the port that devices use, or on another where that is taken."""
+    try:
+        return _listen(listen.address, _DEVICES_PORT)
+    except OSError:
+        return _listen(listen.address)
+
+
+def _listen(address: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, port), family=family, backlog=256)
     listener.setblocking(False)
     # Accepted sockets inherit it. asyncio sets it only where the socket names its protocol, which create_server's do
     # not: then each answer, sent in two pieces, waits 40 ms for the client's delayed acknowledgement.
