@@ -52,3 +52,8 @@ def test_one_device_twice_at_once_comes_in_twice(made: CommandLine) -> None:
     talks = "\n".join(one.stderr for one in done)
     assert talks.count("assigned: dev-1 to") == 2, talks
     assert "id scope must be" not in talks
+
+
+def test_dry_names_the_way_and_who_is_asked(made: CommandLine) -> None:
+    assert "over websockets (port 443)" in made.ok("--dry", "connect", "--imei", "dev-1", "--websockets").stderr
+    assert "would list the enrollments on provs-" in made.ok("--dry", "enrollments").stderr
