@@ -54,7 +54,7 @@ bench: ## the benchmarks, with their goals
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/python benchmarks/run.py
 
-soak: ## 2000 random kills and 64 writers at once, then an audit (half an hour); a thousand bad days with the hub (hours)
+soak: ## 2000 random kills and 64 writers at once, then an audit (half an hour); a thousand bad days with the hub (eight hours)
 	@$(PYTHON) bootstrap.py --quiet
 	@$(BIN)/python benchmarks/soak.py
 	@$(BIN)/python benchmarks/chaos.py --seeds 1000 --workers 4

@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from thingmint.lab.thing import faults
+from thingmint.lab.thing import faults, manners
 
 if TYPE_CHECKING:
     from thingmint.session import Session
@@ -41,6 +41,7 @@ _MISMATCH = "go on although the modem's IMEI is not the device id"
 _LAB_ROOT = "the lab's root into a real modem, or Azure's into a simulated one"
 _SDK = "PATH, the nRF Connect SDK (the folder of nrf/ and zephyr/); looked for if not given"
 _EMPTY = "a new lab in which nothing is made yet: no resource group, hub or provisioning service (`invoke hub-create`)"
+_LISTEN = "an address of this machine on which real devices reach the lab, its MQTT endpoint alone; none if not given"
 _CHAOS = "seed=N,rate=R (either may be left out): misbehave on purpose, as often as the rate says; the seed replays it"
 _YES = "do not ask (a production hub asks all the same)"
 
@@ -617,20 +618,20 @@ def hub_show(session: "Session", json: bool = False) -> None:
     overview.hub_show(session, as_json=json)
 
 
-@verb(empty=_EMPTY, chaos=_CHAOS)
-def lab(session: "Session", empty: bool = False, chaos: str | None = None) -> None:
+@verb(empty=_EMPTY, chaos=_CHAOS, listen=_LISTEN)
+def lab(session: "Session", empty: bool = False, chaos: str | None = None, listen: str | None = None) -> None:
     """Run the lab in the foreground until Ctrl-C."""
     from thingmint.workflows import laboratory
 
-    laboratory.run(session, empty=empty, chaos=chaos)
+    laboratory.run(session, empty=empty, chaos=chaos, listen=listen)
 
 
-@verb(empty=_EMPTY, chaos=_CHAOS)
-def lab_up(session: "Session", empty: bool = False, chaos: str | None = None) -> None:
+@verb(empty=_EMPTY, chaos=_CHAOS, listen=_LISTEN)
+def lab_up(session: "Session", empty: bool = False, chaos: str | None = None, listen: str | None = None) -> None:
     """Start the lab, the local hub, in the background."""
     from thingmint.workflows import laboratory
 
-    laboratory.up(session, empty=empty, chaos=chaos)
+    laboratory.up(session, empty=empty, chaos=chaos, listen=listen)
 
 
 @verb()
@@ -700,6 +701,31 @@ def nat64(
         network=network,
         as_json=json,
     )
+
+
+@verb(
+    iterable=("fault",),
+    imei=f"{_IMEI}; the one that is connected, or connects next, if not given",
+    fault="NAME, from the list above: the simulated device has it; may be repeated",
+    patience="seconds a case may take; 120 if not given, of the simulated device 8",
+    json=_JSON,
+)
+def advise(
+    session: "Session",
+    imei: str | None = None,
+    fault: list[str] | None = None,
+    patience: str | None = None,
+    json: bool = False,
+) -> None:
+    """Drive a device through the faults of a hub, and say in sentences how it takes them."""
+    from thingmint.workflows import advising
+
+    advising.advise(session, imei=imei, fault=fault or (), patience=patience, as_json=json)
+
+
+advise.__doc__ += "\n\n--fault names:\n\n" + "".join(
+    f"{name}\n    {text}\n" for name, (text, _) in manners.FAULTS.items()
+)
 
 
 @verb(imei=_IMEI)

@@ -4,6 +4,7 @@ Each seed has a workspace and a lab of its own; what fails stays, with the log t
 """
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import sys
@@ -11,7 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -56,7 +57,8 @@ def main() -> None:
     seconds: Counter[str] = Counter()
     failed = []
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    with ThreadPoolExecutor(arguments.workers) as pool:
+    # Processes: where threads start children at once, one may read the end of another's, which then counts as 255.
+    with ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn")) as pool:
         seeds = range(arguments.first, arguments.first + arguments.seeds)
         for done, (seed, chain, astray) in enumerate(pool.map(partial(one, folder, arguments.rate), seeds), 1):
             runs, errors, seconds = runs + chain.runs, errors + chain.errors, seconds + chain.seconds

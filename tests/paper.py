@@ -1,6 +1,7 @@
 """Certificates for the tests, good ones and each kind of bad one; what openssl makes of them is tested elsewhere."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +60,11 @@ class Paper:
         start: dt.timedelta = -DAY,
         end: dt.timedelta = 30 * DAY,
         key_ids: bool = True,
+        names: Sequence[x509.GeneralName] = (),
     ) -> "Paper":
         """A certificate signed by this one, a client's unless told otherwise."""
-        return make(cn, issuer=self, ca=ca, purpose=purpose, host=host, start=start, end=end, key_ids=key_ids)
+        more = [*names, *([x509.DNSName(host)] if host else [])]
+        return make(cn, issuer=self, ca=ca, purpose=purpose, names=more, start=start, end=end, key_ids=key_ids)
 
     def save(self, folder: Path, name: str, *chain: "Paper") -> tuple[Path, Path]:
         """Certificate (with the chain behind it) and key, as files."""
@@ -77,7 +80,8 @@ def make(
     issuer: Paper | None = None,
     ca: bool = True,
     purpose: ObjectIdentifier | None = None,
-    host: str = "",
+    names: Sequence[x509.GeneralName] = (),
+    constraints: x509.NameConstraints | None = None,
     start: dt.timedelta = -DAY,
     end: dt.timedelta = 30 * DAY,
     key_ids: bool = True,
@@ -117,6 +121,8 @@ def make(
         builder = builder.add_extension(usage, critical=True)
     elif purpose is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-    if host:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if constraints:
+        builder = builder.add_extension(constraints, critical=True)
     return Paper(builder.sign(signer, hashes.SHA256()), key, issuer)

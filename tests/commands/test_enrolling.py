@@ -87,6 +87,10 @@ def test_what_a_colleague_enrolled_is_not_overwritten(made: CommandLine) -> None
     made.ok("enroll", "--ca", "mine", "enroll", "--replace")
     assert group(made)["certificate"] == "cert-0xacc5-subca"
     assert group(made, "mine")["certificate"] == "cert-0xacc5-mine"
+    replaced = made.ok("enroll", "--ca", "mine", "--name", "cert-0xacc5-subca", "--group", "mine", "--replace")
+    assert f"replaced: cert-0xacc5-subca on {SERVICE}, which was " in replaced.stderr
+    assert "the enrollment group subca goes by cert-0xacc5-subca: from now on" in replaced.stderr
+    made.ok("enroll", "--replace", "enroll", "--ca", "mine", "--replace")
 
 
 def test_deleting_a_group_asks_and_says_what_stays(made: CommandLine) -> None:
@@ -210,9 +214,15 @@ def test_a_device_that_is_revoked_is_blocked_and_one_that_is_deleted_comes_back(
     assert own not in listed(made)["enrollments"]
 
 
-def test_a_device_of_no_enrolled_authority_is_not_blocked(made: CommandLine) -> None:
-    made.ok("subca", "--name", "apart", "device", "--imei", "490154203237518", "--ca", "apart")
-    assert "blocked" not in made.ok("device-revoke", "--imei", "490154203237518", "--yes").stderr
+def test_a_revoked_device_stays_out_of_a_group_that_is_made_later(made: CommandLine) -> None:
+    one = ("--imei", "490154203237518")
+    made.ok("subca", "--name", "apart", "device", *one, "--ca", "apart", "--no-register")
+    assert "blocked: " in made.ok("device-revoke", *one, "--yes").stderr
+    made.ok("enroll", "--ca", "apart")
+    assert "revoked" in made("connect", *one, "--dps").stderr
+    freed = made.ok("enrollment-delete", *one, "--yes").stderr
+    assert "blocks" not in freed
+    assert "blocked: 490154203237518" in made.ok("enroll", "--ca", "apart").stderr  # what is revoked stays out
 
 
 def test_what_stands_in_the_way_is_named(made: CommandLine) -> None:

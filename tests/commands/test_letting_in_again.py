@@ -29,7 +29,7 @@ def test_the_line_that_is_told_lets_a_device_of_the_provisioning_service_in_agai
     one = ("--imei", "dev-service")
     made.ok("device", *one, "--no-register", "connect", *one, "--dps")
     shown = made.ok("--dry", "device-revoke", *one).stderr
-    assert f"block {one[1]} on {SERVICE}, where it comes in through it, and disable its identity on {HUB}" in shown
+    assert f"block {one[1]} on {SERVICE} and disable its identity on {HUB}" in shown
     assert "would be revoked:" in shown
     assert f"block it on {SERVICE}, disable it on {HUB}? [y/N]" in made("device-revoke", *one).stderr
     revoked = made.ok("device-revoke", *one, "--yes").stderr

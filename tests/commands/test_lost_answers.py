@@ -14,6 +14,7 @@ RATE = 0.004
 PROVIDER = (
     "/subscriptions/acc50000-1ab0-4000-8000-000000000001/resourceGroups/rg-iotcore-dev-001/providers/Microsoft.Devices"
 )
+TENANT = "/acc50000-1ab0-4000-8000-000000000002"
 HUB, SERVICE = f"{PROVIDER}/IotHubs/iot-hub001-0xacc5-dev", f"{PROVIDER}/provisioningServices/provs-iotcore-0xacc5-dev"
 
 
@@ -38,6 +39,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 @pytest.mark.parametrize(
     ("kind", "point", "who", "task"),
     [
+        (Kind.FAILED, Point.READ, f"GET {TENANT}/v2.0/.well-known/openid-configuration", "devices"),
+        (Kind.LOST, Point.CHANGE, f"POST {TENANT}/oauth2/v2.0/token", "devices"),
         (Kind.LOST, Point.CREATE, f"PUT {HUB}/certificates/c1", "verify --name c1"),
         (Kind.HIDDEN, Point.CREATE, f"PUT {HUB}/certificates/c2", "verify --name c2"),
         (Kind.LOST, Point.MATCH, f"POST {HUB}/certificates/c3/generateVerificationCode", "verify --name c3"),
@@ -67,6 +70,14 @@ def test_one_fault_is_no_reason_to_fail(made: CommandLine, kind: Kind, point: Po
     made.ok(*words)
     log = (made.workspace / "lab/lab.log").read_text().rpartition("ready: ")[2]
     assert f"chaos: {kind.value}: {who}, seed=" in log
+
+
+def test_a_device_that_gets_no_answer_says_so_and_nothing_else(made: CommandLine) -> None:
+    chaos = f"seed={seed_of(Kind.SILENT, Point.REGISTRATION, 'd2')},rate={RATE}"
+    made.ok("lab-down", "lab-up", "--chaos", chaos)
+    silent = made("connect", "--imei", "d2", "--dps")
+    assert silent.returncode == 5
+    assert "no answer in time" in silent.stderr  # and no traceback of a timer that the SDK left behind
 
 
 def test_after_all_of_that_everything_is_as_it_was_asked_for(made: CommandLine) -> None:

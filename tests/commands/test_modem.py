@@ -62,7 +62,7 @@ def test_load_list_boot_and_delete(desk: CommandLine) -> None:
         assert "AT%CMNG=1" in again.stderr
         assert held(desk, port) == [(10, 0), (10, 1), (10, 2), (11, 0)]
         named = {one["secTag"]: one["name"] for one in json.loads(desk.ok("creds", "--port", port, "--json").stdout)}
-        assert named[11] == "Microsoft RSA Root Certificate Authority 2017"
+        assert named[11] == "thingmint lab CA 2"
         assert desk("creds-delete", "--port", port, "--sec-tag", "4294967294").returncode == 2
         desk.ok("creds-delete", "--port", port, "--sec-tag", "11", "--yes")
         assert (11, 0) not in held(desk, port)

@@ -73,6 +73,22 @@ def test_an_expired_signature_or_one_for_another_hub() -> None:
         check_sas(signature("localhost:8443", -60), policies, hosts)
     with pytest.raises(TokenProblem, match="another host"):
         check_sas(signature("localhost:9000", 60), policies, hosts)
+    for place, path, good in (
+        ("/", "/devices/a", True),
+        ("/devices", "/devices", True),
+        ("/Devices/", "/devices/a", True),
+        ("/devices/a", "/devices/A", True),
+        ("/devices/a", "/devices/ab", False),
+        ("/devices/a", "/devices", False),
+        ("/devices/other", "/devices", False),
+        ("/devices/other", "/twins/other", False),
+    ):
+        given = signature(f"localhost:8443{place}", 60)
+        if good:
+            assert check_sas(given, policies, hosts, path) == "iothubowner", (place, path)
+        else:
+            with pytest.raises(TokenProblem, match="another resource"):
+                check_sas(given, policies, hosts, path)
     later = signature("localhost:8443", 60).replace("se=", "se=9")
     with pytest.raises(TokenProblem, match="not by a key"):
         check_sas(later, policies, hosts)
@@ -115,7 +131,12 @@ def test_hosts_and_origins(lab: Lab) -> None:
 
 
 def test_the_labs_own_endpoints_want_its_token(lab: Lab) -> None:
-    for method, path in (("GET", "/lab/health"), ("POST", "/lab/stop"), ("GET", "/lab/telemetry?device=x")):
+    for method, path in (
+        ("GET", "/lab/health"),
+        ("POST", "/lab/stop"),
+        ("GET", "/lab/telemetry?device=x"),
+        ("POST", "/lab/advise"),
+    ):
         assert lab.request(method, path)[0] == 401
         assert lab.request(method, path, headers={"Authorization": "Bearer wrong"})[0] == 401
 

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -58,7 +59,8 @@ def test_a_lab_outlives_its_starter_and_keeps_its_state(ended: Session, monkeypa
     first_secret = lab.target.login
     if os.name != "nt":
         assert mode(running.folder) == 0o700
-        assert {p.name for p in running.folder.iterdir() if mode(p) != 0o600} == {"ca.pem"}
+        public = {"ca.pem", "ca-second.pem"}
+        assert {p.name for p in running.folder.iterdir() if mode(p) != 0o600} == public
     os.kill(running.pid, signal.SIGKILL)
     wait_until(lambda: control.running(ended) is None)
     assert (running.folder / "lab.json").exists()  # stale, and known to be
@@ -209,6 +211,25 @@ def test_it_ends_when_nothing_happens(tmp_path: Path, session: Session) -> None:
     assert not folder.record.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+@pytest.mark.parametrize("again", [False, True], ids=["removed", "and another one is there"])
+def test_it_ends_when_its_folder_is_gone(tmp_path: Path, session: Session, *, again: bool) -> None:
+    folder = LabFolder(tmp_path / "lab")
+    told: list[str] = []
+
+    def ready(_record: LabRecord) -> None:
+        shutil.rmtree(folder.path)
+        if again:
+            folder.make(session.shell)
+            Store(folder.database).close()
+            folder.record.write_text("another's")
+
+    folder.make(session.shell)
+    server.run(folder, Role.of(session.settings), ready=ready, tell=told.append)
+    assert "was removed, or its lab.json or database" in "".join(told)
+    assert folder.record.exists() is again
+
+
 def test_the_labs_ca_is_short_lived_and_constrained(lab: Lab) -> None:
     assert lab.target.ca_file
     ca = x509.load_pem_x509_certificate(lab.target.ca_file.read_bytes())
@@ -223,6 +244,7 @@ def test_the_labs_ca_is_short_lived_and_constrained(lab: Lab) -> None:
         "provs-iotcore-0xacc5-dev.azure-devices-provisioning.net",
         "global.azure-devices-provisioning.net",
         "127.0.0.1/32",
+        "invalid",
     }
 
 

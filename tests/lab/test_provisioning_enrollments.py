@@ -156,6 +156,8 @@ def test_who_may_ask(lab: Lab, provisioning: Service) -> None:
         ({}, 401, "there is no Authorization header"),
         (lab.bearer("https://iothubs.azure.net"), 401, "issued for another audience"),
         (signature(lab.target.hub_host, secret), 401, "is for another host"),
+        (signature(f"{host}/enrollmentgroups", secret), 404, "there is no enrollment group 'g'"),
+        (signature(f"{host}/enrollments", secret), 401, "is for another resource of"),
         (signature(host, stranger), 401, "is not by a key of the policy"),
         (signature(host, secret, lifetime=-5), 401, "has expired"),
         (signature(host, secret, policy="iothubowner"), 401, "there is no shared access policy 'iothubowner'"),

@@ -35,12 +35,14 @@ def test_a_device_registers_over_https(lab: Lab, provisioning: Service, files: F
     lab.registry.delete_device("web-1")
 
 
-def test_who_is_refused_over_https(lab: Lab, provisioning: Service, files: Files, tmp_path: Path) -> None:
+def test_who_is_refused_over_https(lab: Lab, provisioning: Service, files: Files, subca: Paper, tmp_path: Path) -> None:
     scope = provisioning.id_scope
     rogue = make("Rogue CA").issue("web-1").save(tmp_path, "rogue")
+    kelvin = subca.issue("web-\u212a").save(tmp_path, "kelvin")  # whose small letter is a k
     for shown, path, status, reason in (
         (None, f"/{scope}/registrations/web-1", 401, "it showed no certificate"),
         (rogue, f"/{scope}/registrations/web-1", 401, "issued by 'CN=Rogue CA'"),
+        (kelvin, f"/{scope}/registrations/web-k", 401, "is not the registration id 'web-k'"),
         (files, f"/{scope}/registrations/web-2", 401, "is not the registration id 'web-2'"),
         (files, f"/{scope}/registrations/web_", 400, "The id 'web_' is invalid"),
         (files, "/0ne00000000/registrations/web-1", 404, "the id scope '0ne00000000' is not the service's"),

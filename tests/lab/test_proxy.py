@@ -37,12 +37,20 @@ def test_each_service_answers_by_its_real_name(lab: Lab, kind: int, place: tuple
 
 
 @pytest.mark.parametrize(
-    "request_line", ["CONNECT evil.example:443", "CONNECT {hub}:22", "CONNECT 127.0.0.1:22", "GET https://{hub}/?a=b"]
+    "request_line",
+    [
+        "CONNECT evil.example:443 HTTP/1.1",
+        "CONNECT {hub}:22 HTTP/1.1",
+        "CONNECT 127.0.0.1:22 HTTP/1.1",
+        "GET https://{hub}/?a=b HTTP/1.1",
+        "CONNECT {hub}:443 HTTP/9.9",
+        "CONNECT {hub}:443 X",
+    ],
 )
 def test_other_places_are_refused(lab: Lab, request_line: str) -> None:
     heard = lab.mark()
     with socket.create_connection(("127.0.0.1", lab.running.proxy_port), timeout=5) as connection:
-        connection.sendall(f"{request_line.format(hub=lab.target.hub_host)} HTTP/1.1\r\n\r\n".encode())
+        connection.sendall(f"{request_line.format(hub=lab.target.hub_host)}\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
     wait_until(lambda: "proxy: refused" in heard())
     assert "a=b" not in heard()
@@ -55,8 +63,9 @@ def test_other_places_are_refused(lab: Lab, request_line: str) -> None:
         (b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x16", b"\x05\x00\x05\x02"),
         (b"\x05\x01\x00\x05\x02\x00\x03\x0cevil.example\x01\xbb", b"\x05\x00\x05\x07"),
         (b"\x05\x01\x02", b"\x05\xff"),
+        (b"\x05\x01\x00\x04\x01\x00\x03\x14management.azure.com\x01\xbb", b"\x05\x00\x05\x01"),
     ],
-    ids=["another host", "an address", "BIND", "wants to sign in"],
+    ids=["another host", "an address", "BIND", "wants to sign in", "a request of version 4"],
 )
 def test_socks_is_refused_in_its_own_words(lab: Lab, request_bytes: bytes, answer: bytes) -> None:
     heard = lab.mark()

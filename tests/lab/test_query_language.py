@@ -84,7 +84,10 @@ def test_conditions_that_do_not_hold(condition: str) -> None:
         ("SELECT * FROM devices WHERE", "a name was expected"),
         ("SELECT * FROM devices WHERE a = 'x", "begins with"),
         ("SELECT * FROM devices WHERE a == 1", "a name was expected"),
-        ("SELECT * FROM devices WHERE tags.group = 1", "a name was expected"),
+        (
+            "SELECT * FROM devices WHERE tags.group = 1",
+            r"not 'group'; a property of that name is written \[\[group\]\]",
+        ),
         ("SELECT * FROM devices WHERE CONTAINS(deviceId, 'x')", "the function CONTAINS"),
         ("SELECT * FROM devices WHERE STARTS_WITH(deviceId, 'x')", "the function STARTS_WITH"),
         ("SELECT * FROM devices WHERE is_defined('x')", "a name was expected"),

@@ -189,6 +189,17 @@ def test_what_ends_a_websocket(lab: Lab, device_files: Device, frame: str | byte
     wait_until(lambda: lab.registry.get_device(device_id).connection_state == "Disconnected")
 
 
+def test_empty_frames_are_nothing_and_no_end(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    with opened(lab, files) as websocket:
+        websocket.send(login(lab, device_id))
+        assert websocket.recv(timeout=5) == CONNACK
+        for _ in range(3_000):
+            websocket.send(b"")
+        websocket.send(b"\xc0\x00")
+        assert websocket.recv(timeout=5) == PONG
+
+
 def test_silence_beyond_the_keep_alive_of_a_websocket(lab: Lab, device_files: Device) -> None:
     device_id, files = device_files
     with opened(lab, files) as websocket:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from thingmint import files
 from thingmint.lab.cloud import tls
+from thingmint.lab.cloud.advising.watch import Watch
 from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
@@ -25,7 +26,9 @@ def hub_in(folder: Path) -> Iterator[Hub]:
     lab = LabFolder(folder)
     tls.keep_or_make(lab, ROLE)
     with contextlib.closing(Journal(lab)) as journal, contextlib.closing(Store(lab.database)) as store:
-        yield Hub(lab, ROLE, LabSecrets.random(), store, journal, Faults(journal), 1, lambda: None, lambda: None)
+        faults = Faults(journal)
+        watch = Watch(faults)
+        yield Hub(lab, ROLE, LabSecrets.random(), store, journal, faults, watch, 1, lambda: None, lambda: None)
 
 
 @contextlib.asynccontextmanager
@@ -40,8 +43,7 @@ async def serving(hub: Hub, listener: socket.socket) -> AsyncIterator[Web]:
     try:
         yield web
     finally:
-        for connection in list(web.server_state.connections):
-            connection.transport.abort()
+        web.cut()
         web.should_exit = web.force_exit = True
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime as dt
-import json
 import os
 import signal
 import sys
@@ -18,13 +17,14 @@ from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
 from thingmint.lab import holdings, state
 from thingmint.lab.chaos import Chaos
-from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
+from thingmint.lab.listen import Listen
+from thingmint.lab.requests import answering, request, secrets_of
+from thingmint.lab.state import LabFolder, LabRecord, Role
 from thingmint.session import Session
 from thingmint.target import ServicePrincipal, Target
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-_REQUEST_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 
 
@@ -50,6 +50,9 @@ class RunningLab:
     proxy_port: int
     page_port: int
     chaos: Chaos | None
+    listen: Listen | None
+    outside_port: int
+    """Where devices of the network that `listen` names reach it; 0 without one."""
 
     @property
     def page(self) -> str:
@@ -59,7 +62,7 @@ class RunningLab:
     def target(self, settings: Settings) -> Target:
         """Where the lab's hub answers, for the same client code that runs against Azure."""
         lab = LabFolder(self.folder)
-        secrets = _secrets(lab)
+        secrets = secrets_of(lab)
         role = Role.of(settings)
         arm_url = f"https://localhost:{self.https_port}"
         return Target(
@@ -78,6 +81,11 @@ class RunningLab:
             mqtt_proxy=("127.0.0.1", self.proxy_port),
         )
 
+    def ask(self, method: str, path: str) -> Any:
+        """The lab's own endpoints, by its control token. Raises OSError or ValueError where it does not answer."""
+        lab = LabFolder(self.folder)
+        return request(lab, self.https_port, secrets_of(lab), method, path)
+
     def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
         """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
         first; or the newest alone."""
@@ -86,7 +94,7 @@ class RunningLab:
         lab = LabFolder(self.folder)
         query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
         try:
-            messages = _request(lab, self.https_port, _secrets(lab), "GET", f"/lab/telemetry?{query}")["messages"]
+            messages = request(lab, self.https_port, secrets_of(lab), "GET", f"/lab/telemetry?{query}")["messages"]
         except (OSError, ValueError) as error:
             raise HubError(
                 f"the lab in {self.folder} does not answer: {error}.",
@@ -117,25 +125,28 @@ class RunningLab:
 def running(session: Session) -> RunningLab | None:
     """The lab of this workspace, if one answers. A record that a killed lab left behind does not count."""
     lab = LabFolder(session.workspace.lab)
-    record = _answering(lab)
+    record = answering(lab)
     return _running(lab, record) if record else None
 
 
-def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) -> RunningLab:
+def start(
+    session: Session, *, empty: bool = False, chaos: Chaos | None = None, listen: Listen | None = None
+) -> RunningLab:
     """The lab of this workspace, started if need be. Returns once it answers.
 
     With `empty` its account holds nothing yet; raises InputError if this workspace's lab holds something. With `chaos`
-    it misbehaves; raises InputError if one runs that does not, or does otherwise.
+    it misbehaves, with `listen` devices of a network reach it; raises InputError if one runs that does not, or does
+    otherwise.
     """
     lab = LabFolder(session.workspace.lab)
-    wanted = _role(session, lab, empty=empty, chaos=chaos)
+    wanted = _role(session, lab, empty=empty, chaos=chaos, listen=listen)
     lab.make(session.shell)
 
     def on_wait() -> None:
         session.console.say("waiting for another run that is starting the lab")
 
     with files.lock(lab.start_lock, wait_seconds=START_SECONDS + STOP_SECONDS, on_wait=on_wait):
-        record = _answering(lab)
+        record = answering(lab)
         if record is None:
             return _running(lab, _launch(session, lab, wanted))
     if not record.role.same_hub(wanted):
@@ -153,31 +164,71 @@ def start(session: Session, *, empty: bool = False, chaos: Chaos | None = None) 
             f"the lab in {lab.path} runs already, with {now}.",
             things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
         )
+    if listen and record.role.listen != listen:
+        raise InputError(
+            f"the lab in {lab.path} runs already, and listens {f'on {record.role.listen}' if record.role.listen else 'to this machine alone'}.",
+            things_to_try=[f"invoke lab-down lab-up --listen {listen.host}"],
+        )
     return _running(lab, record)
 
 
 def stop(session: Session) -> bool:
     """End the lab and wait until its process is gone. False if none was running."""
     lab = LabFolder(session.workspace.lab)
-    record = _answering(lab)
+    record = answering(lab)
     if record is None:
-        return False
+        return _require_none(lab)
     # It may end by itself between the two requests.
     with contextlib.suppress(OSError, ValueError):
-        _request(lab, record.https_port, _secrets(lab), "POST", "/lab/stop")
-    with files.lock(lab.life_lock, wait_seconds=STOP_SECONDS, on_wait=lambda: None):
-        _reap(record.pid)
+        request(lab, record.https_port, secrets_of(lab), "POST", "/lab/stop")
+    if not _ended(lab, STOP_SECONDS):
+        raise _deaf(lab, record)
+    _reap(record.pid)
     return True
 
 
+def _require_none(lab: LabFolder) -> bool:
+    """False: no lab runs. Raises ToolError if one does, and does not answer."""
+    record = state.read_record(lab)
+    if record and not _ended(lab, 0):
+        raise _deaf(lab, record)
+    return False
+
+
+def _ended(lab: LabFolder, seconds: float) -> bool:
+    """Whether nobody is the lab of this folder, or ceases to be within so long."""
+    try:
+        with files.lock(lab.life_lock, wait_seconds=seconds, on_wait=lambda: None):
+            return True
+    except ToolError:
+        return False
+
+
+def _deaf(lab: LabFolder, record: LabRecord) -> ToolError:
+    kill = f"taskkill /F /PID {record.pid}" if os.name == "nt" else f"kill {record.pid}  (or kill -9, if it is stopped)"
+    return ToolError(
+        f"the lab in {lab.path} runs and takes no requests.",
+        things_to_try=[
+            "wait a minute and run this again: it may be busy",
+            f"end its process, which loses nothing that it acknowledged: {kill}",
+            f"read {lab.log}",
+        ],
+    )
+
+
 def serve(
-    session: Session, ready: Callable[[RunningLab], None], *, empty: bool = False, chaos: Chaos | None = None
+    session: Session,
+    ready: Callable[[RunningLab], None],
+    *,
+    empty: bool = False,
+    chaos: Chaos | None = None,
+    listen: Listen | None = None,
 ) -> None:
     """Be the lab, in the foreground, until Ctrl-C, a stop from elsewhere, or idleness."""
     from thingmint.lab.cloud.server import run
 
     lab = LabFolder(session.workspace.lab)
-    role = _role(session, lab, empty=empty, chaos=chaos)
+    role = _role(session, lab, empty=empty, chaos=chaos, listen=listen)
     lab.make(session.shell)
     run(
         lab,
@@ -187,7 +238,7 @@ def serve(
     )
 
 
-def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None) -> Role:
+def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None, listen: Listen | None) -> Role:
     if empty and holdings.in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
@@ -196,7 +247,7 @@ def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None)
                 f"or, to lose what it holds: invoke lab-down, then remove {lab.database.name}* in that folder",
             ],
         )
-    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos)
+    return dataclasses.replace(Role.of(session.settings), empty=empty, chaos=chaos, listen=listen)
 
 
 def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
@@ -216,7 +267,7 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     deadline = time.monotonic() + START_SECONDS
     try:
         while time.monotonic() < deadline:
-            if state.read_record(lab) and (record := _answering(lab)):
+            if state.read_record(lab) and (record := answering(lab)):
                 return record
             if _reap(pid):
                 break
@@ -236,53 +287,10 @@ def _launch(session: Session, lab: LabFolder, role: Role) -> LabRecord:
     )
 
 
-def _answering(lab: LabFolder) -> LabRecord | None:
-    record, secrets = state.read_record(lab), state.read_secrets(lab)
-    if record is None or secrets is None:
-        return None
-    try:
-        health = _request(lab, record.https_port, secrets, "GET", "/lab/health")
-    except (OSError, ValueError):
-        return None
-    # Another lab may have taken the port of a dead one.
-    return record if health.get("folder") == lab.identity else None
-
-
-def _request(lab: LabFolder, port: int, secrets: LabSecrets, method: str, path: str) -> Any:
-    import http.client
-    import ssl
-    import urllib.error
-    import urllib.request
-
-    request = urllib.request.Request(
-        f"https://127.0.0.1:{port}{path}",  # "localhost" would try ::1 first, which costs Windows two seconds
-        method=method,
-        headers={"Authorization": f"Bearer {secrets.control_token}"},
-    )
-    # Only the lab's own CA is trusted, so the token goes to nobody who merely sits on its port.
-    context = ssl.create_default_context(cafile=str(lab.ca))
-    # An empty ProxyHandler: loopback never goes through a proxy, whatever HTTPS_PROXY says.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-    try:
-        with opener.open(request, timeout=_REQUEST_SECONDS) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    except http.client.HTTPException as error:  # cut off in the middle
-        raise ConnectionError(f"no whole answer: {error}") from None
-
-
-def _secrets(lab: LabFolder) -> LabSecrets:
-    secrets = state.read_secrets(lab)
-    if secrets is None:
-        raise ToolError(f"{lab.secrets} is missing or damaged.", things_to_try=["invoke lab-down, then invoke lab-up"])
-    return secrets
-
-
 def _running(lab: LabFolder, record: LabRecord) -> RunningLab:
     ports = (record.https_port, record.mqtt_port, record.proxy_port, record.page_port)
-    return RunningLab(lab.path, record.pid, *ports, record.role.chaos)
+    role = record.role
+    return RunningLab(lab.path, record.pid, *ports, role.chaos, role.listen, record.outside_port)
 
 
 def _reap(pid: int) -> bool:

@@ -14,6 +14,7 @@ from thingmint import files, private
 from thingmint.config import Settings
 from thingmint.errors import ThingmintError, ToolError, cure
 from thingmint.lab.chaos import Chaos
+from thingmint.lab.listen import Listen
 from thingmint.shell import Shell
 
 _LOG_LIMIT = 1_000_000
@@ -52,6 +53,11 @@ class LabFolder:
     @property
     def ca(self) -> Path:
         return self.path / "ca.pem"
+
+    @property
+    def second_ca(self) -> Path:
+        """A second root, for a device's secondary sec tag: what the server's chain may change to."""
+        return self.path / "ca-second.pem"
 
     @property
     def server_key(self) -> Path:
@@ -120,6 +126,7 @@ class Role:
     empty: bool = False  # nothing stands yet: it has to be made first
     throttle: bool = False
     chaos: Chaos | None = None  # it misbehaves on purpose
+    listen: Listen | None = None  # devices of a network reach it
 
     @classmethod
     def of(cls, settings: Settings) -> "Role":
@@ -138,8 +145,9 @@ class Role:
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Role":
-        chaos = values.get("chaos")
-        return cls(**{**values, "chaos": Chaos(**chaos) if chaos else None})
+        chaos, listen = values.get("chaos"), values.get("listen")
+        made = {"chaos": Chaos(**chaos) if chaos else None, "listen": Listen(**listen) if listen else None}
+        return cls(**{**values, **made})
 
     @property
     def hub_host(self) -> str:
@@ -180,6 +188,8 @@ class LabRecord:
     page_port: int
     started: str
     role: Role
+    outside_port: int = 0
+    """Of the endpoint on the address that `role.listen` names; 0 without one."""
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,9 @@ def _next(session: Session, hub: "Hub | None", signer: Signer, made: identity.Id
     connects = f"invoke connect --imei {made.device}"
     if hub is None:
         record = Record.read(made.files.record)
-        by_service = "through the provisioning service"
         if record and record.registered_on:
-            return f"{connects}; if it comes in {by_service}: {connects} --dps"
-        return (
-            f"invoke device --imei {made.device} registers it on the hub; {connects} --dps has it come in {by_service}"
-        )
+            return f"{connects}; if it comes in through the provisioning service: {connects} --dps"
+        return f"invoke device --imei {made.device} registers it on the hub"
     if made.certificate and anchors.known_untrusted(session, hub, made.certificate):
         return f"invoke verify{family.option(signer.name)} {connects.removeprefix('invoke ')}"
     return connects

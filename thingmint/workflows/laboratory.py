@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thingmint import files
 from thingmint.errors import InputError
+from thingmint.lab import listen as listening
 from thingmint.lab.chaos import parse
 from thingmint.lab.state import LabFolder, Role
 from thingmint.session import Session
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
 
 _NEXT_EMPTY = "invoke hub-create"
+_DEVICES_PORT = 8883  # what firmware uses unless told otherwise
 _NEXT = "invoke rootca subca verify device --imei ID; invoke lab-down stops the lab"
 
 
-def up(session: Session, *, empty: bool = False, chaos: str | None = None) -> None:
-    """Start it, or say that it runs. `empty`: with nothing made yet. `chaos`: misbehaving as that says."""
-    wanted = parse(chaos)
+def up(session: Session, *, empty: bool = False, chaos: str | None = None, listen: str | None = None) -> None:
+    """Start it, or say that it runs. `empty`: with nothing made yet. `chaos`: misbehaving as that says.
+
+    `listen`: an address of this machine on which devices reach it.
+    """
+    wanted, reached = parse(chaos), listening.parse(listen)
     _announce(session)
     if session.dry:
         session.console.say("would start the lab" + (", with nothing in its account yet" if empty else ""))
@@ -31,7 +36,8 @@ def up(session: Session, *, empty: bool = False, chaos: str | None = None) -> No
 
     session.workspace.prepare()
     running = control.running(session)
-    lab = control.start(session, empty=empty, chaos=wanted)  # also of a running one: it may play another hub
+    # Also of a running one: it may play another hub.
+    lab = control.start(session, empty=empty, chaos=wanted, listen=reached)
     session.console.say("unchanged: the lab is running already" if running else "started: the lab")
     session.console.next_step(_tell(session, lab))
 
@@ -53,9 +59,9 @@ def down(session: Session) -> None:
         session.console.say(f"  what stays: certificates, devices and telemetry in {session.workspace.lab}")
 
 
-def run(session: Session, *, empty: bool, chaos: str | None = None) -> None:
+def run(session: Session, *, empty: bool, chaos: str | None = None, listen: str | None = None) -> None:
     """In the foreground: its log on stderr, until Ctrl-C, `lab-down`, or idleness."""
-    wanted = parse(chaos)
+    wanted, reached = parse(chaos), listening.parse(listen)
     _announce(session)
     if session.dry:
         session.console.say("would run the lab in the foreground")
@@ -70,7 +76,7 @@ def run(session: Session, *, empty: bool, chaos: str | None = None) -> None:
         next_step = _tell(session, lab)
         session.console.say(f"next, in another terminal: {next_step}")
 
-    control.serve(session, ready, empty=empty, chaos=wanted)
+    control.serve(session, ready, empty=empty, chaos=wanted, listen=reached)
 
 
 def env(session: Session, *, shell: str | None, undo: bool) -> None:
@@ -163,7 +169,23 @@ def _tell(session: Session, lab: "RunningLab") -> str:
         session.console.say(
             f"  it misbehaves on purpose, each fault a line in its log; the same again: --chaos {lab.chaos}"
         )
+    if lab.listen:
+        _tell_outside(session, lab, lab.listen)
     session.console.say(
         f"  log: {lab.folder / 'lab.log'} · ends after {session.settings.lab.idle_minutes} idle minutes"
     )
     return _NEXT if stands else _NEXT_EMPTY
+
+
+def _tell_outside(session: Session, lab: "RunningLab", listen: listening.Listen) -> None:
+    session.console.warn(
+        f"whoever reaches {listen} reaches this lab's MQTT endpoint, port {lab.outside_port}, and nothing else of it; "
+        "a device is let in with a certificate of a verified CA alone."
+    )
+    # https://github.com/nrfconnect/sdk-nrf/tree/main/subsys/net/lib/mqtt_helper: its Kconfig has both options.
+    port = "" if lab.outside_port == _DEVICES_PORT else f", CONFIG_MQTT_HELPER_PORT={lab.outside_port}"
+    session.console.say(
+        f'  firmware for it: CONFIG_MQTT_HELPER_STATIC_IP_ADDRESS="{listen.address}"{port}; '
+        f"CONFIG_AZURE_IOT_HUB_HOSTNAME stays {session.settings.hub_host}"
+    )
+    session.console.say("  its modem has to trust the lab: invoke provision --imei ID --port auto --allow-lab-root")

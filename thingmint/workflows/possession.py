@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.pki import bench
 from thingmint.pki.authority import family, proof
 from thingmint.pki.inspect import Certificate
@@ -38,12 +38,22 @@ def prove(
     """
     from thingmint.hub.transport import anew
 
+    judged: set[str] = set()
+
     def turn() -> None:
         found = place.certificates.get(name)
         if found and found.thumbprint == certificate.thumbprint and found.verified:
             _clean_up(session, signer)
             session.console.say(f"unchanged: {name} is verified on {place.name} already")
             return
+        if found and found.thumbprint != certificate.thumbprint:
+            if judged and found.thumbprint not in judged:  # not the one whose replacement was asked for
+                raise HubError(
+                    f"{name} on {place.name} is another certificate than a moment ago: somebody changed it meanwhile.",
+                    detail=f"now: {found.thumbprint}  {found.subject}",
+                    things_to_try=["talk to whoever works on it, then run this again"],
+                )
+            judged.add(found.thumbprint)
         _require_own(session, place, found, certificate, name, replace=replace)
         _prove(session, place, signer, certificate, found, name)
         if found and found.thumbprint != certificate.thumbprint:

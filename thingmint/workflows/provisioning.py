@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from thingmint import roots
 from thingmint.errors import HubError, InputError
 from thingmint.ids import DeviceId
+from thingmint.lab.state import LabFolder
 from thingmint.modem import credentials
 from thingmint.modem.credentials import Kind
 from thingmint.pki import inspect
@@ -104,13 +105,15 @@ def _wanted(
     root = offered or (_lab_root(hub) if hub and hub.lab else public.primary.pem)
     if offered and hub and hub.lab and offered.split() != _lab_root(hub).split():
         session.console.warn("the lab's own root is another: with this one, the device does not trust the lab.")
+    # The lab's chain may change, too: to the root that `advise` shows a device.
+    second = LabFolder(session.workspace.lab).second_ca.read_bytes() if hub and hub.lab else public.secondary.pem
     shown = anchors.presented_or_chain(session, hub, chosen, certificate)
     key = None if own.key_in_modem else loading.loadable(own.key, tags.own)
     return (
         _root(tags.own, root),
         Wanted(tags.own, Kind.CLIENT_CERTIFICATE, CERTIFICATE, shown.name, loading.loadable(shown, tags.own)),
         Wanted(tags.own, Kind.PRIVATE_KEY, KEY, own.key.name if key else MADE_IN_MODEM, key),
-        _root(tags.secondary, public.secondary.pem),
+        _root(tags.secondary, second),
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -31,10 +32,16 @@ def etags(lab: Lab, subca: Paper) -> None:
     made = lab.upload("etags", subca, verified=False)
     coded = call(lab, "generate_verification_code", "etags", made.etag)
     assert coded.etag != made.etag
-    with pytest.raises(HttpResponseError) as error:
-        call(lab, "delete", "etags", made.etag)
-    assert refusal(error) == (412, "412001")
-    call(lab, "delete", "etags", coded.etag)
+    proof = verification(subca.issue(coded.properties.verification_code))
+    verified = call(lab, "verify", "etags", coded.etag, proof)
+    assert len({made.etag, coded.etag, verified.etag}) == 3
+    for stale in (made.etag, coded.etag):
+        with pytest.raises(HttpResponseError) as error:
+            call(lab, "delete", "etags", stale)
+        assert refusal(error) == (412, "412001")
+        told: Any = error.value.response
+        assert set(told.json()) == {"code", "httpStatusCode", "message"}  # and not ARM's `error`
+    call(lab, "delete", "etags", verified.etag)
 
 
 @done("certificate-update-needs-etag")
@@ -51,7 +58,7 @@ def proof(lab: Lab, root: Paper, subca: Paper) -> None:
     made = lab.upload("proven", subca, verified=False)
     coded = call(lab, "generate_verification_code", "proven", made.etag)
     code = coded.properties.verification_code
-    assert len(code) == 48
+    assert re.fullmatch("[0-9A-Fa-f]{48}", code)
     with pytest.raises(HttpResponseError) as error:
         lab.arm.certificates.verify(
             lab.target.resource_group, lab.target.hub, "proven", coded.etag, verification(root.issue(code))
@@ -131,5 +138,6 @@ def form(lab: Lab, subca: Paper) -> None:
         upload_text(lab, "no certificate")
     assert refusal(error) == (400, "400051")
     der = subca.certificate.public_bytes(serialization.Encoding.DER)
-    assert upload_text(lab, base64.b64encode(der).decode()).name == "text"
-    lab.delete_certificate("text")
+    for good in (subca.pem, base64.b64encode(subca.pem), base64.b64encode(der)):
+        assert upload_text(lab, good.decode()).properties.thumbprint == subca.thumbprint
+        lab.delete_certificate("text")

@@ -113,6 +113,8 @@ def look_ups(lab: Lab) -> None:
 
 
 @left_out("locations")
-def locations(lab: Lab) -> None:
+def locations(lab: Lab, account: Account) -> None:
     status, body = look_up(lab, f"/subscriptions/{lab.target.subscription_id}/locations")
     assert not_done((status, {}, body))
+    made = account.resources.resource_groups.create_or_update("conf-nowhere", {"location": "atlantis"})
+    assert made.location == "atlantis"

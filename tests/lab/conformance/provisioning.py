@@ -1,13 +1,16 @@
 """The provisioning service: its certificates, enrollments and registrations."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
+from azure.mgmt.iothubprovisioningservices.models import VerificationCodeRequest
 
 from tests.lab.clients import connack, connect_packet, tls
 from tests.lab.conformance.rows import done, left_out
-from tests.lab.provisioning import Service, by_certificate, by_reference
+from tests.lab.provisioning import Service, ask_as_device, by_certificate, by_reference, signature
 from tests.paper import Paper, make
 from thingmint.target import PROVISIONING_DEVICES
 
@@ -20,12 +23,29 @@ def fleet(provisioning: Service, subca: Paper) -> None:
 
 
 @done("dps-certificates")
-def certificates(provisioning: Service, subca: Paper) -> None:
+def certificates(provisioning: Service, root: Paper, subca: Paper) -> None:
     first = provisioning.upload("ca", subca, verified=False)
     with pytest.raises(HttpResponseError) as error:
         provisioning.upload("ca", subca)
     assert error.value.status_code == 412
     assert first.type == "Microsoft.Devices/ProvisioningServices/Certificates"
+    dps = provisioning.management.dps_certificate
+
+    def matching(etag: str | None) -> dict[str, Any]:
+        return {"etag": etag or "", "match_condition": MatchConditions.IfNotModified}
+
+    coded = dps.generate_verification_code("ca", *provisioning.names, **matching(first.etag))
+    assert coded.properties
+    code = coded.properties.verification_code or ""
+    for proof, etag in ((root.issue(code), coded.etag), (subca.issue(code), first.etag)):
+        with pytest.raises(HttpResponseError):
+            dps.verify_certificate(
+                "ca", *provisioning.names, VerificationCodeRequest(certificate=proof.pem.decode()), **matching(etag)
+            )
+    good = VerificationCodeRequest(certificate=subca.issue(code).pem.decode())
+    verified = dps.verify_certificate("ca", *provisioning.names, good, **matching(coded.etag))
+    assert verified.properties
+    assert verified.properties.is_verified
 
 
 @done("dps-errors")
@@ -119,6 +139,8 @@ def invalid(provisioning: Service, subca: Paper, tmp_path: Path) -> None:
     fleet(provisioning, subca)
     status, told = provisioning.register("conf-dps", subca.issue("another").save(tmp_path, "leaf"))
     assert (status, told["errorCode"], told["message"]) == (401, 401002, "Invalid certificate.")
+    status, _ = provisioning.register("conf-dps", subca.issue("CONF-dps").save(tmp_path, "leaf"))
+    assert status == 200
 
 
 @done("dps-unknown-ca")
@@ -172,3 +194,55 @@ def orphans(provisioning: Service, subca: Paper, tmp_path: Path) -> None:
     provisioning.done("DELETE", "enrollmentGroups/fleet")
     assert provisioning.done("GET", "registrations/conf-orphan")["status"] == "assigned"
     provisioning.done("DELETE", "registrations/conf-orphan")
+    leaf = subca.issue("conf-alone")
+    provisioning.done("PUT", "enrollments/conf-alone", body=by_certificate("conf-alone", leaf))
+    provisioning.register("conf-alone", leaf.save(tmp_path, "leaf"))
+    assert provisioning.done("GET", "registrations/conf-alone")["status"] == "assigned"
+    provisioning.done("DELETE", "enrollments/conf-alone")
+    assert provisioning.ask("GET", "registrations/conf-alone").status_code == 404
+
+
+@done("dps-https")
+def over_https(provisioning: Service, subca: Paper, tmp_path: Path) -> None:
+    fleet(provisioning, subca)
+    files = subca.issue("conf-https").save(tmp_path, "leaf")
+    place = f"/{provisioning.id_scope}/registrations/conf-https"
+    body = {"registrationId": "conf-https"}
+    status, headers, told = ask_as_device(provisioning.lab, files, "PUT", f"{place}/register", body)
+    assert (status, told["status"]) == (202, "assigning")
+    assert "retry-after" in headers
+    status, _, told = ask_as_device(provisioning.lab, files, "GET", f"{place}/operations/{told['operationId']}")
+    assert (status, told["status"], told["registrationState"]["deviceId"]) == (200, "assigned", "conf-https")
+    assert ask_as_device(provisioning.lab, files, "POST", place, {})[2]["status"] == "assigned"
+
+
+@done("dps-sas")
+def signatures(provisioning: Service) -> None:
+    lab = provisioning.lab
+    (key,) = provisioning.management.iot_dps_resource.list_keys(*reversed(provisioning.names))
+    host = f"{lab.target.provisioning_service}.azure-devices-provisioning.net"
+    path = "/enrollmentGroups/conf-none?api-version=2021-10-01"
+    for resource, status in (
+        (host, 404),
+        (f"{host}/enrollmentGroups", 404),
+        (f"{host}/enrollments", 401),
+        (f"{host}/enrollmentGroups/conf", 401),
+        (lab.target.hub_host, 401),
+    ):
+        assert lab.request("GET", path, headers=signature(resource, key.primary_key or ""))[0] == status, resource
+
+
+@done("dps-two-groups")
+def two_groups(provisioning: Service, subca: Paper, tmp_path: Path) -> None:
+    fleet(provisioning, subca)
+    other = make("Another CA")
+    provisioning.upload("other", other)
+    provisioning.done("PUT", "enrollmentGroups/second", body=by_reference("second", "other"))
+    for issuer, group in ((subca, "fleet"), (other, "second")):
+        leaf = issuer.issue("conf-both")
+        assert provisioning.register("conf-both", leaf.save(tmp_path, "leaf"))[1]["status"] == "assigned"
+        (state,) = provisioning.done("POST", f"registrations/{group}/query")
+        assert state["registrationId"] == "conf-both"
+        kept = provisioning.lab.registry.get_device("conf-both").authentication.x509_thumbprint
+        assert kept.primary_thumbprint == leaf.sha256
+    assert provisioning.done("POST", "registrations/fleet/query") == []

@@ -137,3 +137,26 @@ def rights(places: Lab) -> None:
 def other_collections(places: Lab) -> None:
     for collection in ("devices.modules", "devices.jobs"):
         assert not_done(ask(places, "POST", "/devices/query", {"query": f"SELECT * FROM {collection}"}))
+
+
+def refused(lab: Lab, text: str) -> bool:
+    return ask(lab, "POST", "/devices/query", {"query": text})[0] == 400
+
+
+@done("query-alias")
+def alias(places: Lab) -> None:
+    assert refused(places, "SELECT COUNT() FROM devices")
+    assert not refused(places, "SELECT COUNT() AS n FROM devices")
+
+
+@done("query-collection-names")
+def collection_names(places: Lab) -> None:
+    assert refused(places, "SELECT * FROM Devices")
+    assert not refused(places, "select * from devices")
+
+
+@done("query-nesting")
+def nesting(places: Lab) -> None:
+    for depth, is_refused in ((30, False), (31, True)):
+        condition = f"{'(' * depth}status = 'enabled'{')' * depth}"
+        assert refused(places, f"SELECT * FROM devices WHERE {condition}") is is_refused

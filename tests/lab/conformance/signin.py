@@ -5,15 +5,18 @@ from azure.iot.hub.sastoken import SasToken
 from tests.lab.clients import Lab
 from tests.lab.conformance.registry import ask
 from tests.lab.conformance.rows import done, left_out
+from tests.lab.provisioning import AUDIENCE
 from tests.lab.test_sign_in import TENANT, sign_in, subscriptions
 from thingmint.lab.cloud.tls import SIGN_IN
 
 
-def by_policy(lab: Lab, policy: str, *, key: str | None = None, host: str | None = None) -> dict[str, str]:
+def by_policy(
+    lab: Lab, policy: str, *, key: str | None = None, host: str | None = None, place: str = ""
+) -> dict[str, str]:
     """The header of a client that has this policy's key."""
-    place = lab.target.resource_group, lab.target.hub
-    real = lab.arm.iot_hub_resource.get_keys_for_key_name(*place, policy).primary_key
-    return {"Authorization": str(SasToken(host or lab.target.registry_host, key or real, policy, ttl=60))}
+    names = lab.target.resource_group, lab.target.hub
+    real = lab.arm.iot_hub_resource.get_keys_for_key_name(*names, policy).primary_key
+    return {"Authorization": str(SasToken((host or lab.target.registry_host) + place, key or real, policy, ttl=60))}
 
 
 @done("sas-of-policies")
@@ -47,15 +50,37 @@ def signatures(lab: Lab) -> None:
         assert (status, headers["iothub-errorcode"]) == (401, "IotHubUnauthorizedAccess")
 
 
+@done("sas-resource")
+def resources(lab: Lab) -> None:
+    lab.register("conf-place")
+    for place, one, many in (
+        ("/devices", 200, 200),
+        ("/devices/CONF-PLACE", 200, 401),
+        ("/devices/conf-plac", 401, 401),
+    ):
+        headers = by_policy(lab, "iothubowner", place=place)
+        assert ask(lab, "GET", "/devices/conf-place", **headers)[0] == one, place
+        assert ask(lab, "GET", "/devices", **headers)[0] == many, place
+
+
 @done("token-checks")
 def tokens(lab: Lab) -> None:
     path = f"{lab.arm_path}?api-version=2023-06-30"
     status, headers, body = lab.request("GET", path)
     assert (status, body["error"]["code"]) == (401, "AuthenticationFailed")
     assert "www-authenticate" in {name.lower() for name in headers}
-    foreign = lab.bearer("https://iothubs.azure.net")
-    status, _, body = lab.request("GET", path, headers=foreign)
+    status, _, body = lab.request("GET", path, headers=lab.bearer("https://iothubs.azure.net"))
     assert (status, body["error"]["code"]) == (401, "InvalidAuthenticationTokenAudience")
+    asked = {
+        "https://management.azure.com": path,
+        "https://iothubs.azure.net": "/devices?api-version=2021-04-12",
+        AUDIENCE: "/enrollmentGroups/conf-none?api-version=2021-10-01",
+    }
+    for audience in asked:
+        headers = lab.bearer(audience)
+        for own, place in asked.items():
+            refused = lab.request("GET", place, headers=headers)[0] == 401
+            assert refused is (audience != own), (audience, own)
 
 
 @done("api-version")

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from thingmint.lab.cloud.advising import routes as advising
 from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
 from thingmint.lab.cloud.faults.requests import Misbehaving
 from thingmint.lab.cloud.hub import Hub
@@ -110,6 +111,7 @@ def _lab_routes(hub: Hub) -> list[Route]:
         Route("/lab/health", health),
         Route("/lab/stop", stop, methods=["POST"]),
         Route("/lab/telemetry", telemetry),
+        *advising.routes(hub, require_owner),
     ]
 
 

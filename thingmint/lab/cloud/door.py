@@ -1,6 +1,7 @@
 """The way in for every TLS connection of the lab: accepted, bounded in number, and made safe before anything is read."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from asyncio import sslproto
@@ -11,8 +12,9 @@ from thingmint.lab.cloud.hub import Hub
 
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 3.0  # for the client's part of the goodbye
-_MOST_CONNECTIONS = 1_500  # at each door, where the system allows as many
-_DESCRIPTORS_EACH = 3  # a connection's own, and two where it comes through the proxy
+_MOST_CONNECTIONS = 1_500  # where the system allows as many
+_SHARES = 4  # of the web's doors together, of MQTT's, and two of the proxy's: each way through it has two descriptors
+_SPARE = 192  # descriptors: up to 64 for the page, and for listeners, files, and connections that are just being ended
 
 # asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. A TLS record holds 16 kB at most.
 sslproto.SSLProtocol.max_size = 16_384
@@ -24,13 +26,17 @@ def most_connections() -> int:
         import resource
     except ImportError:  # Windows: sockets are no files there
         return _MOST_CONNECTIONS
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_CONNECTIONS * _DESCRIPTORS_EACH * 2
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS * _SHARES + _SPARE
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed > soft:
+    if allowed > soft != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return min(_MOST_CONNECTIONS, max(soft, allowed) // _DESCRIPTORS_EACH)
+    return share(max(soft, allowed) if soft != resource.RLIM_INFINITY else wanted)
+
+
+def share(descriptors: int) -> int:
+    """Of a process that may have so many: all doors can be full, and there is still one to open a file with."""
+    return min(_MOST_CONNECTIONS, max(1, (descriptors - _SPARE) // _SHARES))
 
 
 class Greeting(Protocol):
@@ -45,7 +51,11 @@ class Greeting(Protocol):
 
 
 class Door:
-    """`serve_one` takes an accepted socket; `held` counts the connections that live on after it has returned."""
+    """`serve_one` takes an accepted socket; `held` counts the connections that live on after it has returned.
+
+    Where it is full, `oust` may end one that has not said what it wants; then `serve_one` is no more than the handshake,
+    and the oldest of those gives way as well. So nobody keeps others out by saying nothing.
+    """
 
     def __init__(
         self,
@@ -54,13 +64,16 @@ class Door:
         serve_one: Callable[[socket.socket], Awaitable[None]],
         held: Callable[[], int] = lambda: 0,
         most: int | None = None,
+        oust: Callable[[], bool] | None = None,
     ) -> None:
         self._hub = hub
         self._name = name
         self._serve_one = serve_one
         self._held = held
         self._most = most_connections() if most is None else most
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._oust = oust
+        self._tasks: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
+        self._ousted: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -72,18 +85,41 @@ class Door:
                 await asyncio.sleep(0.2)
                 continue
             self._hub.touch()
-            if len(self._tasks) + self._held() >= self._most:
+            if not await self._has_place():
                 self._hub.refused("a connection", f"{self._most} are open already", door=self._name)
                 accepted.close()
                 continue
             task = asyncio.create_task(self._guarded(accepted))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = accepted
+            task.add_done_callback(self._forget)
 
     async def close(self) -> None:
-        for task in self._tasks:
+        await asyncio.sleep(0)  # each has begun then, and closes what it was given
+        tasks = {*self._tasks, *self._ousted}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        self._ousted.discard(task)
+
+    async def _has_place(self) -> bool:
+        if len(self._tasks) + self._held() < self._most:
+            return True
+        if self._oust is None:
+            return False
+        if not self._oust():
+            if not self._tasks:
+                return False
+            oldest, accepted = next(iter(self._tasks.items()))
+            del self._tasks[oldest]
+            self._ousted.add(oldest)
+            with contextlib.suppress(OSError):
+                accepted.shutdown(socket.SHUT_RDWR)  # the handshake finds it ended
+        self._hub.refused("a connection", "it said nothing, and gave way to a newer one", door=self._name)
+        await asyncio.sleep(0)  # its descriptor is free then
+        return True
 
     async def _guarded(self, accepted: socket.socket) -> None:
         try:
@@ -97,15 +133,25 @@ async def shake(
     name: str, accepted: socket.socket, greeting: Greeting, protocol: asyncio.Protocol
 ) -> asyncio.Transport | None:
     """TLS on an accepted socket, for `protocol`. None where it fails: the reason is in the log then."""
-    loop = asyncio.get_running_loop()
-    try:
-        transport, _ = await loop.connect_accepted_socket(
+    shaking = asyncio.ensure_future(
+        asyncio.get_running_loop().connect_accepted_socket(
             lambda: protocol,
             accepted,
             ssl=greeting.context,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
         )
+    )
+    try:
+        transport, _ = await asyncio.shield(shaking)
+    except asyncio.CancelledError:
+        # Cancelled before its first step, a handshake would leave its connection open: it finds an ended one instead.
+        with contextlib.suppress(OSError):
+            accepted.shutdown(socket.SHUT_RDWR)
+        for done in await asyncio.gather(shaking, return_exceptions=True):
+            if not isinstance(done, BaseException):
+                done[0].abort()
+        raise
     except (OSError, TimeoutError) as error:
         accepted.close()
         greeting.refuse(greeting.explain(error), door=name)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from thingmint.lab.cloud.advising.watch import Watch
 from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.feed import Feed
 from thingmint.lab.cloud.journal import Journal, printable
@@ -45,6 +46,7 @@ class Hub:
     store: Store
     journal: Journal
     faults: Faults
+    watch: Watch
     https_port: int
     touch: Callable[[], None]  # something happened: the lab is not idle
     stop: Callable[[], None]

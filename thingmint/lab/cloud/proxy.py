@@ -5,18 +5,20 @@ import contextlib
 import socket
 from collections.abc import Mapping
 
+from thingmint.lab.cloud.door import Door
 from thingmint.lab.cloud.hub import Hub
 
 _LARGEST_HEAD = 8_192
 _HEAD_SECONDS = 10.0
 _DRAIN_SECONDS = 30.0
 _CHUNK = 65_536
+_VERSIONS = ("HTTP/1.1", "HTTP/1.0")
 # RFC 1928, 3 to 6
 _SOCKS = 5
 _NO_AUTHENTICATION, _NO_METHOD = 0, 0xFF
 _CONNECT = 1
 _IPV4, _NAME, _IPV6 = 1, 3, 4
-_GRANTED, _NOT_ALLOWED, _NO_SUCH_COMMAND, _NO_SUCH_ADDRESS = 0, 2, 7, 8
+_GRANTED, _FAILED, _NOT_ALLOWED, _NO_SUCH_COMMAND, _NO_SUCH_ADDRESS = 0, 1, 2, 7, 8
 
 
 class _Refused(Exception):  # noqa: N818
@@ -31,14 +33,14 @@ class Proxy:
         self._doors = {place.casefold(): port for place, port in doors.items()}
 
     async def serve(self, listener: socket.socket) -> None:
-        server = await asyncio.start_server(self._serve_one, sock=listener, limit=_LARGEST_HEAD)
+        door = Door(self._hub, "proxy", self._serve_one)
         try:
-            await server.serve_forever()
+            await door.serve(listener)
         finally:
-            server.close()  # not `async with`: from Python 3.12 on that waits for each client to leave
+            await door.close()
 
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._hub.touch()
+    async def _serve_one(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=_LARGEST_HEAD)
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
                 first = await reader.readexactly(1)
@@ -63,7 +65,8 @@ class Proxy:
         """The port behind a CONNECT, answered. RFC 9112, 3: method, target, version."""
         head = first + await reader.readuntil(b"\r\n\r\n")
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        port = self._doors.get(words[1].casefold()) if len(words) == 3 and words[0] == "CONNECT" else None
+        asked = len(words) == 3 and words[0] == "CONNECT" and words[2] in _VERSIONS
+        port = self._doors.get(words[1].casefold()) if asked else None
         if port is None:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             # Nothing but method and target: the path of a plain request may hold a secret.
@@ -78,7 +81,10 @@ class Proxy:
             writer.write(bytes([_SOCKS, _NO_METHOD]))
             raise _Refused("a SOCKS client that wants to sign in")
         writer.write(bytes([_SOCKS, _NO_AUTHENTICATION]))
-        _, command, _, kind = await reader.readexactly(4)
+        version, command, _, kind = await reader.readexactly(4)
+        if version != _SOCKS:
+            writer.write(_socks_answer(_FAILED))
+            raise _Refused(f"a SOCKS request of version {version}")
         if kind == _NAME:
             host = (await reader.readexactly((await reader.readexactly(1))[0])).decode("latin-1")
         elif kind in (_IPV4, _IPV6):

@@ -14,6 +14,7 @@ from thingmint import files
 from thingmint.errors import ToolError
 from thingmint.lab import state
 from thingmint.lab.cloud import account, tls
+from thingmint.lab.cloud.advising.watch import Watch
 from thingmint.lab.cloud.app import make_app
 from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.faults.seeded import Seeded
@@ -24,6 +25,7 @@ from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.cloud.web import Web
+from thingmint.lab.listen import Listen
 from thingmint.lab.page.routes import make_page
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets, Role
 from thingmint.target import PROVISIONING_DEVICES
@@ -67,6 +69,7 @@ class _Lab:
         self._tell = tell
         self._last_event = time.monotonic()
         self._stop = asyncio.Event()
+        self._files: tuple[int, int] | None = None  # the database, once everything stands
 
     def _touch(self) -> None:
         self._last_event = time.monotonic()
@@ -87,9 +90,10 @@ class _Lab:
             held.callback(store.close)
             https, devices, mqtt, proxy, page = (held.enter_context(_listen()) for _ in range(5))
             port = _port(https)
-            hub = Hub(folder, role, secrets, store, journal, faults, port, self._touch, self._stop.set)
+            hub = Hub(folder, role, secrets, store, journal, faults, Watch(faults), port, self._touch, self._stop.set)
             account.open_account(hub, empty=role.empty)
             endpoint = MqttEndpoint(hub)
+            outside = held.enter_context(_listen_outside(role.listen)) if role.listen else None
             context = tls.https_context(folder)
             web = Web(hub, make_app(hub, Signer.fresh(role, port), endpoint), context)
             shown = Web(hub, make_page(hub, _port(page)))
@@ -105,23 +109,29 @@ class _Lab:
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context, expires)),
+                *([asyncio.create_task(endpoint.serve(outside))] if outside else []),
             ]
             try:
                 while not (web.started and shown.started) and not any(task.done() for task in tasks[:2]):  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.005)
                 started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-                record = LabRecord(os.getpid(), port, _port(mqtt), _port(proxy), _port(page), started, role)
+                reached = _port(outside) if outside else 0
+                record = LabRecord(
+                    os.getpid(), port, _port(mqtt), _port(proxy), _port(page), started, role, outside_port=reached
+                )
                 journal.write(
                     f"ready: process {record.pid}; {role}; https {record.https_port}, mqtt {record.mqtt_port}, "
                     f"proxy {record.proxy_port}, page {record.page_port}"
                 )
                 state.write(folder.record, record)  # last: the sign that everything else stands
+                self._files = _identity(folder)
                 self._ready(record)
                 stopping = asyncio.create_task(self._stop.wait())
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()
             finally:
-                folder.record.unlink(missing_ok=True)
+                if self._files in (None, _identity(folder)):  # else it is another lab's by now
+                    folder.record.unlink(missing_ok=True)
                 web.should_exit = shown.should_exit = True
                 hub.feed.close()
                 await endpoint.close()
@@ -129,7 +139,9 @@ class _Lab:
                     task.cancel()
                 # uvicorn waits for each idle client to say goodbye; this long is enough for the last answer.
                 await asyncio.wait(tasks[:2], timeout=_FAREWELL_SECONDS)
-                web.force_exit = shown.force_exit = True
+                for one in (web, shown):
+                    one.force_exit = True
+                    one.cut()
                 results = await asyncio.gather(*tasks, return_exceptions=True)
                 for result in results:
                     if isinstance(result, Exception):
@@ -144,16 +156,32 @@ class _Lab:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stop.set))
 
     async def _housekeeping(self, hub: Hub, context: ssl.SSLContext, expires: dt.datetime) -> None:
-        """End when idle; renew the server's certificate before it expires."""
+        """End a trial that was left alone; end when idle, or when the lab's files are gone; renew the server's certificate
+        before it expires."""
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            if hub.watch.expire():
+                hub.journal.write("advise: ended, since nobody asks about it any more")
             if time.monotonic() - self._last_event > self._role.idle_seconds:
                 hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
                 self._stop.set()
+            if self._files and (self._files != _identity(self._folder) or not self._folder.record.exists()):
+                hub.journal.write(f"stopping: {self._folder.path} was removed, or its lab.json or database")
+                self._stop.set()
+                return
             if dt.datetime.now(dt.UTC) > expires - tls.RENEW_BEFORE:
                 expires = tls.make_certificates(self._folder, self._role)
                 context.load_cert_chain(self._folder.server_key)
                 hub.journal.write("renewed the server certificate and its CA")
+
+
+def _identity(folder: LabFolder) -> tuple[int, int] | None:
+    """Which file the database is: one that was put in its place is another."""
+    try:
+        found = folder.database.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _doors(role: Role, https_port: int, devices_port: int, mqtt_port: int) -> dict[str, int]:
@@ -164,8 +192,17 @@ def _doors(role: Role, https_port: int, devices_port: int, mqtt_port: int) -> di
     return web
 
 
-def _listen() -> socket.socket:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+def _listen_outside(listen: Listen) -> socket.socket:
+    """On the port that devices use, or on another where that is taken."""
+    try:
+        return _listen(listen.address, _DEVICES_PORT)
+    except OSError:
+        return _listen(listen.address)
+
+
+def _listen(address: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, port), family=family, backlog=256)
     listener.setblocking(False)
     # Accepted sockets inherit it. asyncio sets it only where the socket names its protocol, which create_server's do
     # not: then each answer, sent in two pieces, waits 40 ms for the client's delayed acknowledgement.

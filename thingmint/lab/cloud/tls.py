@@ -19,8 +19,8 @@ LIFETIME = dt.timedelta(days=7)
 RENEW_BEFORE = dt.timedelta(days=1)
 _CLOCK_SLACK = dt.timedelta(hours=1)
 _EXPIRED_SINCE = dt.timedelta(days=1)
-_FAULTY = ("EXPIRED", "WRONG_HOST", "OTHER_CA")  # names of faults.kinds.Kind
-_ADDRESS = ipaddress.IPv4Address("127.0.0.1")
+_FAULTY = ("EXPIRED", "WRONG_HOST", "OTHER_CA", "SECOND_ROOT")  # names of faults.kinds.Kind
+_LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
 
 def hosts(role: Role) -> tuple[str, ...]:
@@ -53,34 +53,41 @@ def _kept_until(folder: LabFolder, role: Role) -> dt.datetime | None:
         server.verify_directly_issued_by(ca)
         key = serialization.load_pem_private_key(pem, password=None)
         names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return None
-    served = names.get_values_for_type(x509.DNSName)
-    faulty = all(folder.faulty_server(fault).exists() for fault in _FAULTY)
-    whole = key.public_key() == server.public_key() and tuple(served) == hosts(role) and faulty
+    # More names than now are no reason to have devices loaded anew: an earlier start may have listened elsewhere, too.
+    if not {*(_constraints(role).permitted_subtrees or ())} <= {*(constraints.permitted_subtrees or ())}:
+        return None
+    served = {*names.get_values_for_type(x509.DNSName), *names.get_values_for_type(x509.IPAddress)}
+    wanted = {*_names(role), *_addresses(role)}
+    faulty = folder.second_ca.exists() and all(folder.faulty_server(fault).exists() for fault in _FAULTY)
+    whole = key.public_key() == server.public_key() and wanted <= served and faulty
     return min(ca.not_valid_after_utc, server.not_valid_after_utc) if whole else None
 
 
+def _names(role: Role) -> list[str]:
+    """What the certificates name: the hosts, and the name that devices of a network may know the lab by."""
+    listen = role.listen
+    return [*hosts(role), *([listen.host] if listen and listen.host != listen.address else [])]
+
+
+def _addresses(role: Role) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    return [_LOOPBACK, *([ipaddress.ip_address(role.listen.address)] if role.listen else [])]
+
+
 def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
-    """A fresh CA and server certificate in ca.pem and server.pem; returns when they expire."""
-    names = [x509.DNSName(host) for host in hosts(role)]
+    """Fresh CAs and server certificates, ca.pem and server.pem among them; returns when they expire."""
+    names = [x509.DNSName(name) for name in _names(role)]
     not_before = dt.datetime.now(dt.UTC).replace(microsecond=0) - _CLOCK_SLACK
     not_after = not_before + LIFETIME
     ca_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = _named("thingmint lab CA")
-    ca = (
-        _builder(ca_name, ca_name, ca_key.public_key(), ca_key.public_key(), not_before, not_after)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
-        # Whoever puts this CA into a trust store trusts it for these names and nothing else.
-        .add_extension(
-            x509.NameConstraints([*names, x509.IPAddress(ipaddress.IPv4Network(f"{_ADDRESS}/32"))], None),
-            critical=True,
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
-    served = [*names, x509.IPAddress(_ADDRESS)]
+    ca_name, second_name = _named("thingmint lab CA"), _named("thingmint lab CA 2")
+    second_key = ec.generate_private_key(ec.SECP256R1())
+    ca = _authority(ca_name, ca_key, role, not_before, not_after)
+    second = _authority(second_name, second_key, role, not_before, not_after)
+    served = [*names, *map(x509.IPAddress, _addresses(role))]
 
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -93,12 +100,42 @@ def make_certificates(folder: LabFolder, role: Role) -> dt.datetime:
         "EXPIRED": _server(key.public_key(), ca_name, ca_key, served, not_before - _EXPIRED_SINCE),
         "WRONG_HOST": _server(key.public_key(), ca_name, ca_key, [elsewhere], not_after),
         "OTHER_CA": _server(key.public_key(), _named(strange), stranger, served, not_after),
+        "SECOND_ROOT": _server(key.public_key(), second_name, second_key, served, not_after),
     }
     for fault, pem in faulty.items():
         files.replace(folder.faulty_server(fault), key_pem + pem, mode=files.SECRET)
     files.replace(folder.server_key, key_pem + server_pem, mode=files.SECRET)
-    files.replace(folder.ca, ca.public_bytes(serialization.Encoding.PEM))
+    files.replace(folder.second_ca, second)
+    files.replace(folder.ca, ca)
     return not_after
+
+
+def _authority(
+    name: x509.Name, key: ec.EllipticCurvePrivateKey, role: Role, not_before: dt.datetime, not_after: dt.datetime
+) -> bytes:
+    certificate = (
+        _builder(name, name, key.public_key(), key.public_key(), not_before, not_after)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(_constraints(role), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _constraints(role: Role) -> x509.NameConstraints:
+    """Whoever puts a CA of the lab into a trust store trusts it for these names, what is below them, and its addresses.
+
+    A kind of name that is not listed at all would be free (RFC 5280, 4.2.1.10): addresses of mail and URIs are held to
+    a domain that never exists (RFC 6761, 6.4).
+    """
+    permitted = [
+        *map(x509.DNSName, _names(role)),
+        *(x509.IPAddress(ipaddress.ip_network(one)) for one in _addresses(role)),
+        x509.RFC822Name("invalid"),
+        x509.UniformResourceIdentifier("invalid"),
+    ]
+    return x509.NameConstraints(permitted, None)
 
 
 def _server(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from thingmint.lab.cloud.records import Section, Twin
+from thingmint.lab.cloud.wire import moment
 
 LARGEST_TAGS = 8 * 1024
 LARGEST_SECTION = 32 * 1024
@@ -66,8 +67,7 @@ def _section_changed(
     section: Section, patch: Mapping[str, Any], now: dt.datetime, *, whole: bool, versions: bool = True
 ) -> Section:
     version = section.version + 1
-    moment = now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    stamp: dict[str, Any] = {"$lastUpdated": moment}
+    stamp: dict[str, Any] = {"$lastUpdated": moment(now)}
     if versions:  # of desired properties alone
         stamp["$lastUpdatedVersion"] = version
     before, metadata = ({}, {}) if whole else (section.values, section.metadata)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -34,9 +35,14 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def timestamp(moment: dt.datetime | None) -> str:
-    """ISO 8601 as the registry writes it; "never" is year 1 there."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else NEVER
+def moment(at: dt.datetime) -> str:
+    """ISO 8601 as the services write it."""
+    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def timestamp(at: dt.datetime | None) -> str:
+    """The registry's: "never" is year 1 there."""
+    return moment(at) if at else NEVER
 
 
 def new_etag() -> str:
@@ -114,6 +120,14 @@ async def read_json(request: Request, error: Refusal) -> Any:
         return value
     except (ValueError, RecursionError):
         raise error from None
+
+
+def page_size(request: Request, usual: int, largest: int, error: Refusal) -> int:
+    """How many a page may have; `error` where the client gave no number."""
+    given = request.headers.get("x-ms-max-item-count", str(usual))
+    if not re.fullmatch(r"\d{1,6}", given, re.ASCII) or int(given) == 0:
+        raise error
+    return min(int(given), largest)
 
 
 def log_refusal(hub: Hub, request: HTTPConnection, refusal: Refusal) -> None:

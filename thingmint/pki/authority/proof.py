@@ -22,7 +22,7 @@ def make(bench: Bench, signer: Signer, code: str) -> bytes:
     key, csr, certificate = (signer.folder / f"proof{suffix}" for suffix in (".key", ".csr", ".pem"))
     # An earlier proof's CSR and certificate are for another code: they make room.
     for path in (csr, certificate):
-        if path.exists():
+        if bench.workspace.exists(path):
             bench.workspace.remove(path)
     pair.make(
         bench,

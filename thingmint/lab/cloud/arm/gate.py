@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.signin.callers import authorization, has_api_version
 from thingmint.lab.cloud.signin.tokens import ARM_AUDIENCES, Signer, TokenProblem
 from thingmint.lab.cloud.wire import arm_error, not_done
 
@@ -40,7 +41,7 @@ def routes(hub: Hub, signer: Signer, operations: Iterable[Operation]) -> list[Ro
 
     async def endpoint(request: Request) -> Response:
         _require_token(request, signer)
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", request.query_params.get("api-version", ""), re.ASCII):
+        if not has_api_version(request):
             raise arm_error(
                 400,
                 "MissingApiVersionParameter",
@@ -59,7 +60,7 @@ def routes(hub: Hub, signer: Signer, operations: Iterable[Operation]) -> list[Ro
 
 
 def _require_token(request: Request, signer: Signer) -> None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, token = authorization(request)
     challenge = f'Bearer authorization_uri="{signer.issuer.removesuffix("/v2.0")}"'
     if scheme.lower() != "bearer" or not token:
         raise arm_error(
@@ -69,7 +70,7 @@ def _require_token(request: Request, signer: Signer) -> None:
             headers={"WWW-Authenticate": challenge},
         )
     try:
-        signer.check(token.strip(), ARM_AUDIENCES)
+        signer.check(token, ARM_AUDIENCES)
     except TokenProblem as problem:
         raise arm_error(
             401,

@@ -15,6 +15,7 @@ _FIRST: dict[str, Service] = {
     "tenants": "management",
     "devices": "registry",
     "twins": "registry",
+    "messages": "registry",
     "enrollmentgroups": "provisioning",
     "enrollments": "provisioning",
     "registrations": "provisioning",

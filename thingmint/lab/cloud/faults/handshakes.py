@@ -19,9 +19,12 @@ _HELLO = 16_384
 async def certificate_for(hub: Hub, point: Point, accepted: socket.socket) -> Path | None:
     """The server certificate to show on this connection; None where it was reset.
 
-    Who asks for no name is left alone: control.py speaks to 127.0.0.1, and so may a browser that looks at the lab.
+    An operator's client that asks for no name is left alone: control.py speaks to 127.0.0.1, and so may a browser that
+    looks at the lab. A device that asks for none means the hub.
     """
     name = await _wanted(accepted) if hub.faults.source else ""
+    if hub.faults.source and not name and point is Point.DEVICE_HANDSHAKE:
+        name = hub.role.hub_host
     fault = hub.faults.draw(point, name) if name else None
     if fault is None:
         return hub.folder.server_key

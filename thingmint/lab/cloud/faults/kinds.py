@@ -33,6 +33,7 @@ class Kind(Enum):
     OTHER_CA = "showed a server certificate of another CA"
     EXPIRED = "showed an expired server certificate of the lab's CA"
     WRONG_HOST = "showed a server certificate of the lab's CA for another host"
+    SECOND_ROOT = "showed a server certificate of the lab's second root"
     # HTTPS, before the request is carried out
     THROTTLED = "answered 429 with Retry-After"
     THROTTLED_UNNAMED = "answered 429 without Retry-After"
@@ -79,7 +80,7 @@ AT: Mapping[Point, tuple[Kind, ...]] = {
     Point.PINGRESP: (Kind.SILENT, Kind.BROKEN, Kind.SLOW),
     Point.REGISTRATION: (Kind.THROTTLED, Kind.FAILED, Kind.SILENT),
 }
-"""What may happen at each point. A plan for one device takes from here, too."""
+"""What may happen at each point. A plan for one device takes from here, too, and SECOND_ROOT: most clients know one root."""
 
 
 @dataclass(frozen=True)

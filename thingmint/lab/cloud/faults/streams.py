@@ -37,7 +37,7 @@ class Unreliable:
     async def _survives(self, packet: bytes) -> bool:
         """Whether it is to be sent."""
         point = _POINTS.get(packet[0] >> 4)
-        if point is None or (point is Point.CONNACK and packet != connack(ACCEPTED)):
+        if point is None or (point is Point.CONNACK and packet[3] != ACCEPTED):
             return True
         fault = self._faults.draw(point, self._who)
         match fault:

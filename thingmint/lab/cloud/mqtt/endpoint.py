@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 
+from thingmint.lab.cloud.advising.watch import Greeting, Sighting
 from thingmint.lab.cloud.door import Door, shake
 from thingmint.lab.cloud.faults.handshakes import certificate_for
 from thingmint.lab.cloud.faults.kinds import Point
@@ -43,18 +44,23 @@ class MqttEndpoint:
         await asyncio.wait([task])
 
     async def _serve_one(self, accepted: socket.socket) -> None:
+        with self._hub.watch.opened() as sighting:
+            await self._serve_seen(accepted, sighting)
+
+    async def _serve_seen(self, accepted: socket.socket, sighting: Sighting) -> None:
         server = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
         if server is None:
             return
         handshake = Handshake(self._hub, self._contexts, server)
         stream = TlsStream()
-        transport = await shake("mqtt", accepted, handshake, stream.protocol)
+        transport = await shake("mqtt", accepted, Greeting(handshake, sighting), stream.protocol)
         if transport is None:
             return
         handshake.over(transport.get_extra_info("ssl_object"))
         stream.opened(transport)
+        sighting.greeted(handshake, transport)
         try:
-            await self._run(handshake, stream)
+            await self._run(handshake, sighting.stream(stream))
         finally:
             stream.abort()
             with contextlib.suppress(OSError):

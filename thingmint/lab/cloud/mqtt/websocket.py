@@ -64,15 +64,17 @@ class _Frames:
         self._websocket = websocket
 
     async def read(self) -> bytes:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            if message.get("code") == _TOO_LARGE:
-                raise MalformedPacketError(f"a websocket message of more than {LARGEST_PACKET} bytes")
-            return b""
-        data = message.get("bytes")
-        if data is None:  # 6.0.0-1
-            raise MalformedPacketError("a websocket frame of text: MQTT has binary ones")
-        return data or await self.read()  # an empty frame is no end
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                if message.get("code") == _TOO_LARGE:
+                    raise MalformedPacketError(f"a websocket message of more than {LARGEST_PACKET} bytes")
+                return b""
+            data: bytes | None = message.get("bytes")
+            if data is None:  # 6.0.0-1
+                raise MalformedPacketError("a websocket frame of text: MQTT has binary ones")
+            if data:  # an empty frame is no end
+                return data
 
     async def send(self, data: bytes) -> None:
         try:

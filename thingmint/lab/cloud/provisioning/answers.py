@@ -1,12 +1,11 @@
 """How the provisioning service answers: registrations as JSON, its moments and etags, and the form of its errors."""
 
 import base64
-import datetime as dt
 import uuid
 from typing import Any
 
 from thingmint.lab.cloud.provisioning.records import Registration
-from thingmint.lab.cloud.wire import Refusal, now
+from thingmint.lab.cloud.wire import Refusal, moment, now
 
 # A status and three digits. Seen in answers of the service: 401002 with "Invalid certificate." and with "CA certificate
 # not found.", 404201 where an enrollment is missing (https://github.com/MicrosoftDocs/azure-docs/issues/57082 tells
@@ -34,10 +33,6 @@ def no_registration(registration_id: str) -> Refusal:
     return refusal(
         NO_REGISTRATION, "Registration not found.", reason=f"there is no registration of {registration_id!r}"
     )
-
-
-def moment(at: dt.datetime) -> str:
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def new_etag() -> str:

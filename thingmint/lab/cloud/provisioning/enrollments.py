@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives import hashes
 
 from thingmint.lab.cloud import chain
 from thingmint.lab.cloud.chain import CertificateProblem
-from thingmint.lab.cloud.provisioning.answers import BAD_FORMAT, moment, new_etag, refusal, registration_json
+from thingmint.lab.cloud.provisioning.answers import BAD_FORMAT, new_etag, refusal, registration_json
 from thingmint.lab.cloud.provisioning.records import Attestation, Enrollment, Kind, Proof, Registration
 from thingmint.lab.cloud.records import Status, Twin
 from thingmint.lab.cloud.registry.identities import valid_id as valid_device_id
 from thingmint.lab.cloud.store.certificates import Certificates
 from thingmint.lab.cloud.twin import TwinProblem, changed, written
-from thingmint.lab.cloud.wire import Refusal, now
+from thingmint.lab.cloud.wire import Refusal, moment, now
 
 # https://learn.microsoft.com/azure/iot-dps/concepts-service#registration-id; group ids follow the same rule
 _ID = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]", re.ASCII)

@@ -9,6 +9,7 @@ from thingmint.lab.cloud import chain
 from thingmint.lab.cloud.chain import CertificateProblem
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.provisioning.answers import INVALID_CERTIFICATE, refusal
+from thingmint.lab.cloud.provisioning.enrollments import valid_id
 from thingmint.lab.cloud.provisioning.records import Enrollment
 from thingmint.lab.cloud.wire import Refusal, now
 
@@ -26,7 +27,8 @@ def enrollment_of(hub: Hub, registration_id: str, shown: Sequence[bytes]) -> Enr
     if leaf is None:
         raise _invalid("it showed no certificate that can be read")
     name = chain.common_name(leaf.subject)
-    if name.casefold() != registration_id.casefold():
+    # Of valid ids alone: beyond ASCII other characters have these for their small letters, the Kelvin sign a k.
+    if not valid_id(name) or name.lower() != registration_id.lower():
         raise _invalid(f"its certificate's CN {name!r} is not the registration id {registration_id!r}")
     above = [one for der in shown[1:] if (one := chain.load(der))]
     individual = hub.store.individuals.get(registration_id)

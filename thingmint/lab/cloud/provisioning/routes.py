@@ -26,9 +26,10 @@ from thingmint.lab.cloud.provisioning.answers import (
 from thingmint.lab.cloud.provisioning.enrollments import NotDone, enrollment_json, valid_id
 from thingmint.lab.cloud.provisioning.records import Enrollment, Kind
 from thingmint.lab.cloud.provisioning.service import absence, linked_hubs
-from thingmint.lab.cloud.signin.tokens import PROVISIONING_AUDIENCES, Signer, TokenProblem, check_sas
+from thingmint.lab.cloud.signin.callers import Callers, has_api_version
+from thingmint.lab.cloud.signin.tokens import PROVISIONING_AUDIENCES, Signer, TokenProblem
 from thingmint.lab.cloud.store.enrollments import Enrollments
-from thingmint.lab.cloud.wire import Refusal, not_done, read_json
+from thingmint.lab.cloud.wire import Refusal, not_done, page_size, read_json
 
 # https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits
 MOST_GROUPS = 100
@@ -40,22 +41,17 @@ _QUERY_OF_ALL = re.compile(r"\s*select\s+\*(\s+from\s+\w+)?\s*;?\s*", re.IGNOREC
 def routes(hub: Hub, signer: Signer) -> list[Route]:
     names = {f"{name}:{hub.https_port}" for name in ("localhost", "127.0.0.1")}
     hosts = frozenset(names | {hub.role.provisioning_host.lower()})
+    callers = Callers(signer, PROVISIONING_AUDIENCES, hub.secrets.provisioning_keys, hosts)
     registrations = _Registrations(hub)
 
     def require_caller(request: Request) -> None:
         if reason := absence(hub):
             raise refusal(NO_SERVICE, "The provisioning service does not exist.", reason=reason)
-        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         try:
-            if scheme == "SharedAccessSignature":
-                check_sas(credential, hub.secrets.provisioning_keys, hosts)  # its one policy may do all of this
-            elif scheme.lower() == "bearer":
-                signer.check(credential.strip(), PROVISIONING_AUDIENCES)
-            else:
-                raise TokenProblem("", "there is no Authorization header with a token or shared access signature")
+            callers.check(request)  # its one policy may do all of this
         except TokenProblem as problem:
             raise refusal(UNAUTHORIZED, "Unauthorized", reason=problem.reason) from None
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", request.query_params.get("api-version", ""), re.ASCII):
+        if not has_api_version(request):
             raise refusal(BAD_FORMAT, "The query parameter api-version is missing or invalid.")
 
     def of_kind(kept: "_Enrollments") -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -217,14 +213,13 @@ class _Registrations:
 
 def _page(request: Request) -> tuple[str, int]:
     """Behind which id the page begins, and how many it may have."""
-    size = request.headers.get("x-ms-max-item-count", str(_MOST_LISTED))
-    if not re.fullmatch(r"\d{1,6}", size, re.ASCII) or int(size) == 0:
-        raise refusal(BAD_FORMAT, "x-ms-max-item-count must be a positive number.")
+    problem = refusal(BAD_FORMAT, "x-ms-max-item-count must be a positive number.")
+    size = page_size(request, _MOST_LISTED, _MOST_LISTED, problem)
     try:
         after = base64.b64decode(request.headers.get("x-ms-continuation", ""), validate=True).decode()
     except (binascii.Error, ValueError):
         raise refusal(BAD_FORMAT, "x-ms-continuation is not one of this service's.") from None
-    return after, min(int(size), _MOST_LISTED)
+    return after, size
 
 
 def _answer_page(shown: Sequence[dict[str, Any]], item: str, ids: Sequence[str], size: int) -> Response:

@@ -6,7 +6,6 @@ https://learn.microsoft.com/rest/api/iothub/service/query/get-twins, version 202
 import asyncio
 import base64
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,10 +18,11 @@ from thingmint.lab.cloud.registry.access import QUERY, Access
 from thingmint.lab.cloud.registry.answers import read_object
 from thingmint.lab.cloud.registry.identities import twin_json
 from thingmint.lab.cloud.registry.query.evaluate import Groups, holds, row
+from thingmint.lab.cloud.registry.query.narrowing import narrowing
 from thingmint.lab.cloud.registry.query.parser import parse
 from thingmint.lab.cloud.registry.query.tree import NotDone, Query, QueryProblem
 from thingmint.lab.cloud.store.store import Store
-from thingmint.lab.cloud.wire import Refusal, not_done, registry_error
+from thingmint.lab.cloud.wire import Refusal, not_done, page_size, registry_error
 
 USUAL_PAGE = 100
 LARGEST_PAGE = 1000
@@ -45,19 +45,23 @@ def routes(hub: Hub, access: Access) -> list[Route]:
             raise not_done(request, str(left_out)) from None
         except QueryProblem as problem:
             raise _invalid(str(problem)) from None
-        return await _answer(hub.store, parsed, _page_size(request), _continuation(request))
+        return await answer(hub.store, parsed, _page_size(request), _continuation(request))
 
     # Only POST: `query` is also a valid device id.
     return [Route("/devices/query", query, methods=["POST"])]
 
 
-async def _answer(store: Store, query: Query, size: int, continuation: tuple[str, int]) -> Response:
+async def answer(store: Store, query: Query, size: int, continuation: tuple[str, int]) -> Response:
     """One page. The continuation is the last device of the pages before, and how many rows they had."""
     after, given = continuation
     if query.top is not None:
         size = max(0, min(size, query.top - given))
     found: list[tuple[str, dict[str, Any]]] = []  # one more than the page has, if there is one
-    if query.aggregates:
+    narrowed = narrowing(query.where)
+    if query.counts_alone and narrowed.whole:
+        counted = store.devices.number(narrowed.fields)
+        found = [("", {column.name: counted for column in query.columns})][given:]
+    elif query.aggregates:
         groups = Groups(query)
         async for _, twin in _selected(store, query, ""):
             groups.add(twin)
@@ -77,7 +81,8 @@ async def _answer(store: Store, query: Query, size: int, continuation: tuple[str
 
 async def _selected(store: Store, query: Query, after: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Id and JSON of each twin that meets the condition, in the order of the ids."""
-    while devices := store.devices.page(after=after, limit=_CHUNK):
+    fields = narrowing(query.where).fields
+    while devices := store.devices.page(after=after, limit=_CHUNK, where=fields):
         after = devices[-1].device_id
         for device, twin in zip(devices, store.twins.of([one.device_id for one in devices]), strict=True):
             shown = twin_json(device, twin)
@@ -87,10 +92,8 @@ async def _selected(store: Store, query: Query, after: str) -> AsyncIterator[tup
 
 
 def _page_size(request: Request) -> int:
-    given = request.headers.get("x-ms-max-item-count", str(USUAL_PAGE))
-    if not re.fullmatch(r"\d{1,6}", given, re.ASCII) or int(given) == 0:
-        raise registry_error("ArgumentInvalid", "x-ms-max-item-count must be a positive number.")
-    return min(int(given), LARGEST_PAGE)
+    problem = registry_error("ArgumentInvalid", "x-ms-max-item-count must be a positive number.")
+    return page_size(request, USUAL_PAGE, LARGEST_PAGE, problem)
 
 
 def _continuation(request: Request) -> tuple[str, int]:

@@ -1,8 +1,9 @@
 """The sign-in: openid configuration, keys and tokens, by two doors.
 
 At localhost, the lab's own application alone gets a token, with its secret: there a wrong secret is refused. At the
-service's own name, which leads here only through the lab's proxy, everybody does: programs come with whatever client,
-secret and tenant they were given. What they sent is neither kept nor told to the log.
+service's own name everybody does: programs come with whatever client, secret and tenant they were given. It is a name
+in a header, which everybody on this machine can send: the secret keeps nobody out, it rehearses what a wrong one meets.
+What clients send is neither kept nor told to the log.
 """
 
 import hmac

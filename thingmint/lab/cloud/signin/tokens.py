@@ -103,11 +103,11 @@ class Signer:
         return {"keys": [{**key, "use": "sig", "kid": self.key_id, "alg": _ALGORITHM}]}
 
 
-def check_sas(text: str, policies: Mapping[str, tuple[str, str]], hosts: frozenset[str]) -> str:
-    """The policy of `policies`, by either of its keys, whose signature for one of `hosts` it is. Raises TokenProblem.
+def check_sas(text: str, policies: Mapping[str, tuple[str, str]], hosts: frozenset[str], path: str = "/") -> str:
+    """The policy of `policies`, by either of its keys, whose signature for `path` at one of `hosts` it is.
 
-    https://learn.microsoft.com/azure/iot-hub/iot-hub-dev-guide-sas: the signature is HMAC-SHA256 over the
-    URL-encoded resource, a newline and the expiry.
+    Raises TokenProblem. https://learn.microsoft.com/azure/iot-hub/iot-hub-dev-guide-sas: the signature is HMAC-SHA256
+    over the URL-encoded resource, a newline and the expiry. The resource is a prefix by segments, and in lower case.
     """
     fields = {name: values[0] for name, values in parse_qs(text, keep_blank_values=True).items()}
     raw = dict(part.partition("=")[::2] for part in text.split("&"))
@@ -131,6 +131,9 @@ def check_sas(text: str, policies: Mapping[str, tuple[str, str]], hosts: frozens
         raise TokenProblem("", f"the shared access signature is not by a key of the policy {policy!r}")
     if expires <= time.time():
         raise TokenProblem("", f"the shared access signature of {policy!r} has expired")
-    if unquote(resource).partition("/")[0].casefold() not in hosts:
+    host, _, place = unquote(resource).lower().partition("/")
+    if host not in hosts:
         raise TokenProblem("", "the shared access signature is for another host")
+    if not f"{path.lower()}/".startswith(f"/{place.rstrip('/')}/" if place.rstrip("/") else "/"):
+        raise TokenProblem("", f"the shared access signature is for another resource of {host}")
     return policy

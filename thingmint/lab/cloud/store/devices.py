@@ -4,6 +4,8 @@ import dataclasses
 import datetime as dt
 import json
 import sqlite3
+from collections.abc import Mapping
+from typing import Literal
 
 from thingmint.lab.cloud.records import Authentication, Device
 from thingmint.lab.cloud.store.database import Database, moment, text
@@ -15,12 +17,17 @@ CREATE TABLE device (
     connected INTEGER NOT NULL, connection_updated TEXT, last_activity TEXT
 ) STRICT;
 """
-# Whoever was connected to the last process is not connected to this one. The indexes are for whoever watches.
+# Whoever was connected to the last process is not connected to this one. The indexes are for whoever watches, and of the
+# thumbprints for every handshake: the provisioning service registers each device by them.
 AT_START = """
 UPDATE device SET connected = 0 WHERE connected;
 CREATE INDEX IF NOT EXISTS device_by_activity ON device (last_activity);
 CREATE INDEX IF NOT EXISTS device_connected ON device (connected) WHERE connected;
+CREATE INDEX IF NOT EXISTS device_by_primary ON device (json_extract(authentication, '$.primary_thumbprint'));
+CREATE INDEX IF NOT EXISTS device_by_secondary ON device (json_extract(authentication, '$.secondary_thumbprint'));
 """
+Field = Literal["device_id", "status", "connected"]
+"""What a query may be narrowed by."""
 
 _SELECT = "SELECT *, (SELECT COUNT(*) FROM command WHERE command.device_id = device.device_id) AS commands FROM device"
 
@@ -34,10 +41,19 @@ class Devices:
         row = self._db.row(f"{_SELECT} WHERE device_id = ?", [device_id])
         return _read(row) if row else None
 
-    def page(self, *, after: str = "", limit: int) -> list[Device]:
-        """In the order of their ids, those behind `after`."""
-        found = self._db.rows(f"{_SELECT} WHERE device_id > ? ORDER BY device_id LIMIT ?", [after, limit])
+    def page(self, *, after: str = "", limit: int, where: Mapping[Field, object] = {}) -> list[Device]:
+        """In the order of their ids, those behind `after` whose fields have these values."""
+        found = self._db.rows(
+            f"{_SELECT} WHERE device_id > ?{_and(where)} ORDER BY device_id LIMIT ?", [after, *where.values(), limit]
+        )
         return [_read(row) for row in found]
+
+    def number(self, where: Mapping[Field, object]) -> int:
+        """How many have these values."""
+        if not where:
+            return self.count()[0]
+        (number,) = self._db.rows(f"SELECT COUNT(*) FROM device WHERE TRUE{_and(where)}", [*where.values()])[0]  # noqa: S608 - a Field's own names
+        return int(number)
 
     def recent(self, limit: int) -> list[Device]:
         """Those active last, then those that never were, the newest first."""
@@ -53,8 +69,10 @@ class Devices:
 
     def have_thumbprint(self, thumbprints: frozenset[str]) -> bool:
         """Whether some device of authentication selfSigned is registered with this certificate."""
-        rows = self._db.rows(f"{_SELECT} WHERE json_extract(authentication, '$.type') = 'selfSigned'")
-        return any(_read(row).authentication.has_thumbprint(thumbprints) for row in rows)
+        # One query for each index. They are kept in upper case, and with this kind of authentication alone.
+        of = "SELECT 1 FROM device WHERE json_extract(authentication, '$.{}_thumbprint') IN (SELECT value FROM json_each(?))"
+        wanted = json.dumps([*thumbprints])
+        return any(self._db.row(of.format(which), [wanted]) for which in ("primary", "secondary"))
 
     def put(self, device: Device) -> None:
         self._total = None
@@ -84,6 +102,10 @@ class Devices:
 
     def set_active(self, device_id: str, at: dt.datetime) -> None:
         self._db.run("UPDATE device SET last_activity = ? WHERE device_id = ?", [text(at), device_id])
+
+
+def _and(where: Mapping[Field, object]) -> str:
+    return "".join(f" AND {field} = ?" for field in where)
 
 
 def _read(row: sqlite3.Row) -> Device:

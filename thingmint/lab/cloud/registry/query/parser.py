@@ -194,6 +194,8 @@ class _Parser:
         token = self._take()
         if token.kind == "name" or (token.kind == "word" and token.text.lower() not in reserved):
             return token.text
+        if token.is_word(*_GROUP):
+            raise self._unexpected("a name", token, "; a property of that name is written [[group]]")
         raise self._unexpected("a name", token)
 
     # --- tokens --------------------------------------------------------------------------------------------------
@@ -222,9 +224,9 @@ class _Parser:
         if not self._take_sign(sign):
             raise self._unexpected(f"'{sign}'")
 
-    def _unexpected(self, wanted: str, found: Token | None = None) -> QueryProblem:
+    def _unexpected(self, wanted: str, found: Token | None = None, hint: str = "") -> QueryProblem:
         token = found or self._token
-        return QueryProblem(f"{wanted} was expected at character {token.at + 1}, not {token.text[:20]!r}")
+        return QueryProblem(f"{wanted} was expected at character {token.at + 1}, not {token.text[:20]!r}{hint}")
 
     @contextlib.contextmanager
     def _deeper(self) -> Iterator[None]:

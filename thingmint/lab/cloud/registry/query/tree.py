@@ -79,6 +79,11 @@ class Query:
     def aggregates(self) -> bool:
         return self.group is not None or any(column.aggregate for column in self.columns)
 
+    @property
+    def counts_alone(self) -> bool:
+        """Whether nothing of a twin is looked at to fill its one row."""
+        return self.group is None and bool(self.columns) and all(one.aggregate == "count" for one in self.columns)
+
 
 class _Undefined:
     """The value of a property that is not there. Not null, which is a value."""

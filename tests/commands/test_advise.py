@@ -1,0 +1,90 @@
+"""advise at the command line: a scorecard to read or as JSON, an exit code, and a lab that is as before."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
+from thingmint.lab.advice.cases import CASES
+from thingmint.lab.thing import manners
+
+NAMES = [case.name for case in CASES]
+
+
+def test_a_device_that_hammers_is_told_so_with_exit_code_4(made: CommandLine) -> None:
+    done = made("advise", "--imei", IMEI, "--fault", "hammer")
+    assert done.returncode == 4, done.stderr
+    rows = {name: line for line in done.stdout.splitlines() for name in NAMES if f" {name} " in line}
+    assert list(rows) == NAMES
+    assert rows["back-off"].startswith("fail")
+    assert "It hammers" in rows["back-off"]
+    assert rows["unknown-ca"].startswith("pass")
+    assert "Cure: the application waits" in done.stdout
+    assert "failed 2 of 13 cases: back-off, busy-hub" in done.stderr
+    made.ok("connect", "--imei", IMEI)
+
+
+def test_as_json_each_case_is_an_object_and_nothing_else_is_on_stdout(made: CommandLine) -> None:
+    told = json.loads(made("advise", "--imei", IMEI, "--fault", "hammer", "--json").stdout)
+    assert told["device"] == IMEI
+    assert [one["case"] for one in told["cases"]] == NAMES
+    assert {*told["cases"][0]} == {"case", "hub", "expected", "device", "result", "cure"}
+
+
+def test_ctrl_c_leaves_a_lab_that_is_as_before(made: CommandLine) -> None:
+    process = subprocess.Popen(
+        [INVOKE, "advise", "--imei", IMEI], cwd=ROOT, env=made.environment, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout
+    process.stdout.readline()  # the first case is over
+    # One at a time:
+    assert "advising already" in made("advise", "--imei", IMEI).stderr
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130, talk
+    assert "Traceback" not in talk
+    made.ok("connect", "--imei", IMEI)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--imei", IMEI, "--fault", "hammr"], "--fault hammer"),
+        (["--fault", "hammer"], "--imei ID"),
+        (["--imei", IMEI, "--patience", "soon"], "--patience 120"),
+        (["--imei", IMEI, "--patience", "0"], "--patience 120"),
+        (["--imei", "../x"], "../x"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_starts(
+    bare: CommandLine, words: Sequence[str], named: str
+) -> None:
+    done = bare("advise", *words)
+    assert (done.returncode, named in done.stderr) == (2, True), done.stderr
+    assert not (bare.workspace / "lab").exists()
+
+
+def test_azure_does_not_misbehave_on_purpose(bare: CommandLine) -> None:
+    done = bare("advise", "--imei", IMEI, THINGMINT_TARGET="azure")
+    assert done.returncode == 2
+    assert "only the lab misbehaves on purpose" in done.stderr
+
+
+def test_dry_starts_nothing(bare: CommandLine) -> None:
+    started = time.monotonic()
+    assert "would drive" in bare.ok("--dry", "advise", "--imei", IMEI).stderr
+    assert time.monotonic() - started < 20
+    assert not (bare.workspace / "lab").exists()
+
+
+def test_the_reference_lists_every_case_and_every_fault() -> None:
+    text = (ROOT / "docs/reference/tasks.md").read_text(encoding="utf-8").split("## advise\n")[1].split("\n## ")[0]
+    for case in CASES:
+        assert f"| `{case.name}` | {case.hub} | {case.expected} |" in text
+    for name, (what, _) in manners.FAULTS.items():
+        assert f"| `{name}` | {what} |" in text

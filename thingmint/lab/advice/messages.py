@@ -1,0 +1,97 @@
+"""Cases of an open connection: messages, keep-alive and session."""
+
+import json
+
+from thingmint.lab.advice import cures
+from thingmint.lab.advice.course import Course
+from thingmint.lab.advice.seen import What
+from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
+
+_FAIR = 5  # later messages among which the lost one may be
+_ENOUGH = 3  # messages at QoS 0 that show that it sends no others
+
+
+def sends_again(course: Course) -> Verdict | None:
+    """A message's PUBACK did not come, and the connection broke."""
+    published = course.all(What.PUBLISH)
+    closed = next((one for one in course.since if one.what is What.CLOSED), None)
+    if closed is None or not any(one.number for one in published):
+        if published and not any(one.number for one in published) and (len(published) >= _ENOUGH or course.over):
+            return warned("It sends its messages at QoS 0: one that gets lost, nobody misses.", cures.QOS)
+        return not_seen(f"It sent no message within {course.patience:g} s.") if course.over else None
+    acknowledged = {one.words for one in course.all(What.PUBACK) if one.connection == closed.connection}
+    lost = {one.words for one in published if one.number and one.connection == closed.connection} - acknowledged
+    later = [one.words for one in published if one.connection != closed.connection]
+    if lost and lost <= set(later):
+        return passed("It sent the message again after it had connected again.")
+    if len(later) >= _FAIR or course.over:
+        return failed("It lost a message at QoS 1: it did not send again what was not acknowledged.", cures.KEEP)
+    return None
+
+
+def notices_silence(course: Course) -> Verdict | None:
+    """On the open connection nothing was answered any more."""
+    keep_alive = course.keep_alive
+    if keep_alive == 0:
+        return failed("It asked for no keep-alive: it never notices a hub that is gone.", cures.KEEP_ALIVE)
+    if keep_alive is not None and 2 * keep_alive > course.patience:
+        return not_seen(
+            f"Its keep-alive of {keep_alive} s is longer than was waited for: --patience {3 * keep_alive} shows it."
+        )
+    ended = next((one for one in course.since if one.what in {What.CLOSED, What.OPENED}), None)
+    if ended and ended.what is What.CLOSED and not ended.flag:
+        return failed("It fell silent itself, and the hub ended the connection.", cures.KEEP_ALIVE)
+    if ended and (back := course.first(What.CONNECT)):
+        return passed(
+            f"It noticed after {ended.at - course.began:.1f} s (its keep-alive is {keep_alive} s), "
+            f"and connected again {back.at - ended.at:.1f} s later."
+        )
+    if not course.over:
+        return None
+    if ended:
+        return failed("It noticed, and did not connect again.", cures.RETURN)
+    pings = len(course.all(What.PING))
+    return failed(
+        f"It did not notice for {course.patience:g} s: {pings} pings stayed without an answer.", cures.KEEP_ALIVE
+    )
+
+
+def takes_up_session(course: Course) -> Verdict | None:
+    connects = [one for one in course.seen if one.what is What.CONNECT]
+    if not connects:
+        return not_seen("It sent no CONNECT.")
+    if connects[-1].flag:
+        return warned(
+            "It asks for a clean session: what was sent to it while it was away may be lost to it.", cures.SESSION
+        )
+    return passed("It takes its session up again (clean session: no).")
+
+
+def obeys(course: Course) -> Verdict | None:
+    """Its twin's telemetryInterval was changed; a device that takes it over reports it back."""
+    wanted = next((one.number for one in course.all(What.DESIRED)), None)
+    if wanted is not None and any(_interval(one.words) == wanted for one in course.all(What.REPORTED)):
+        return passed(f"It took over the desired telemetryInterval of {wanted} s, and reported it back.")
+    if not course.over:
+        return None
+    return warned(
+        "It did not report the desired telemetryInterval back: it does not use it, or lost it.", cures.DESIRED
+    )
+
+
+def answers(course: Course) -> Verdict | None:
+    """Its method `led` was called."""
+    answered = next(iter(course.all(What.ANSWERED)), None)
+    if answered is None:
+        return failed("It did not answer the call of its method led.", cures.METHOD) if course.over else None
+    if not answered.number:
+        return warned("It takes no calls: it has not subscribed to $iothub/methods/POST/#.", cures.METHOD)
+    return passed(f"It answered the call of its method led with status {answered.number}.")
+
+
+def _interval(report: str) -> object:
+    try:
+        values = json.loads(report)
+    except ValueError:
+        return None
+    return values.get("telemetryInterval") if isinstance(values, dict) else None

@@ -1,0 +1,217 @@
+"""Watch: what a trial needs of the devices' door: each connection noted as it comes, shakes hands, speaks and goes."""
+
+import asyncio
+import hashlib
+import ssl
+import time
+from typing import TYPE_CHECKING, Self
+
+from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Stage, What
+from thingmint.lab.cloud.advising.trial import Trial
+from thingmint.lab.cloud.faults.faults import Faults, Source
+from thingmint.lab.cloud.mqtt import packets
+from thingmint.lab.cloud.mqtt.packets import Connect, Disconnect, MalformedPacketError, PingReq, Publish
+from thingmint.lab.cloud.mqtt.streams import Stream
+
+if TYPE_CHECKING:
+    from thingmint.lab.cloud.mqtt.trust import Handshake
+
+LEASE_SECONDS = 15.0
+"""A trial that nobody asks about for so long is over: whoever began it was killed."""
+
+
+_REPORTED = "$iothub/twin/PATCH/properties/reported/"
+_LONGEST_REPORT = 4096
+
+
+class Watch:
+    """At most one trial at a time. While it runs, it takes the place of chaos."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.trial: Trial | None = None
+        self._faults = faults
+        self._before: Source | None = None
+        self._open: set[Sighting] = set()
+        self._count = 0
+
+    def begin(self, device: str, not_the_hub: frozenset[str]) -> Trial:
+        """There is none yet. Without `device`, the one that is connected, or connects next."""
+        connected = sorted((one for one in self._open if one.inside), key=lambda one: one.number)
+        chosen = device or (connected[-1].device if connected else "")
+        self.trial, self._before = Trial(chosen, not_the_hub), self._faults.source
+        self._faults.source = self.trial
+        return self.trial
+
+    def play(self, stage: Stage) -> None:
+        assert self.trial is not None  # noqa: S101 - the caller has looked
+        self.trial.play(stage)
+        if stage not in KEEP_THE_CONNECTION:
+            for one in self._of_device():
+                if stage is not Stage.FRESH or not one.noted:
+                    one.end()
+
+    def end(self) -> None:
+        """The lab is itself again; the device's connections are ended, since their streams may have been left silent."""
+        if self.trial is None:
+            return
+        self.trial.end_stage()
+        for one in self._of_device():
+            one.end()
+        self._faults.source, self.trial, self._before = self._before, None, None
+
+    def expire(self) -> bool:
+        """End a trial that was left alone; whether there was one."""
+        left = self.trial is not None and time.monotonic() - self.trial.asked > LEASE_SECONDS
+        if left:
+            self.end()
+        return left
+
+    @property
+    def connected(self) -> bool:
+        """Whether the device on trial is let in, now."""
+        return any(one.inside for one in self._of_device())
+
+    def opened(self) -> "Sighting":
+        self._count += 1
+        sighting = Sighting(self, self.trial, self._count)
+        self._open.add(sighting)
+        sighting.note(What.OPENED)
+        return sighting
+
+    def forget(self, sighting: "Sighting") -> None:
+        self._open.discard(sighting)
+
+    def _of_device(self) -> "list[Sighting]":
+        return [one for one in self._open if self.trial and self.trial.device and one.device == self.trial.device]
+
+
+class Sighting:
+    """One connection. `trial` is the one that it began in: of others nothing is noted, but that they are there."""
+
+    def __init__(self, watch: Watch, trial: Trial | None, number: int) -> None:
+        self.number = number
+        self.device = ""
+        self.inside = False
+        self._watch = watch
+        self._trial = trial
+        self._stream: Stream | None = None
+        self._by_device = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.note(What.CLOSED, flag=self._by_device)
+        self.inside = False
+        self._watch.forget(self)
+
+    @property
+    def noted(self) -> bool:
+        return self._trial is not None and self._trial is self._watch.trial
+
+    def note(self, what: What, words: str = "", number: int = 0, *, flag: bool = False) -> None:
+        if self._trial is not None and self.noted:
+            self._trial.note(what, self.number, self.device, words, number, flag=flag)
+
+    def greeted(self, handshake: "Handshake", transport: asyncio.Transport) -> None:
+        self.device = handshake.name
+        if self._trial and not self._trial.device and not handshake.for_provisioning:
+            self._trial.device = self.device
+        cipher, version, _ = transport.get_extra_info("cipher") or ("", "", 0)
+        self.note(What.GREETED, f"{version} ({cipher})", len(handshake.shown))
+
+    def stream(self, stream: Stream) -> "Watched":
+        self._stream = stream
+        return Watched(stream, self)
+
+    def end(self) -> None:
+        self.inside = False
+        if self._stream:
+            self._stream.abort()
+
+    def left(self) -> None:
+        """The device ended it, whatever the hub does now."""
+        self._by_device = True
+
+
+class Greeting:
+    """A handshake whose failure is noted."""
+
+    def __init__(self, handshake: "Handshake", sighting: Sighting) -> None:
+        self._handshake = handshake
+        self._sighting = sighting
+        self.context = handshake.context
+
+    def explain(self, error: Exception) -> str:
+        told = self._handshake.explain(error)
+        self._sighting.device = self._handshake.name
+        reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+        alert = reason.replace("_", " ").lower()
+        # What the device said itself comes without the log's guess at it.
+        self._sighting.note(What.BROKEN_OFF, alert if "alert" in alert else told)
+        self._sighting.left()
+        return told
+
+    def refuse(self, why: str, *, door: str) -> None:
+        self._handshake.refuse(why, door=door)
+
+
+class Watched:
+    """A Stream whose packets are noted, both ways."""
+
+    def __init__(self, stream: Stream, sighting: Sighting) -> None:
+        self._stream = stream
+        self._sighting = sighting
+        self._buffer = bytearray()
+        self._readable = True
+        self._published: dict[int, str] = {}  # packet id → digest
+
+    async def read(self) -> bytes:
+        try:
+            data = await self._stream.read()
+        except OSError:
+            self._sighting.left()
+            raise
+        if not data:
+            self._sighting.left()
+        if self._sighting.noted and self._readable:
+            self._heard(data)
+        return data
+
+    async def send(self, data: bytes) -> None:
+        await self._stream.send(data)
+        kind = data[0] >> 4
+        if kind == 2:
+            self._sighting.inside = data[3] == packets.ACCEPTED
+            self._sighting.note(What.CONNACK, number=data[3])
+        elif kind == 4:
+            digest = self._published.pop(int.from_bytes(data[2:4], "big"), "")
+            self._sighting.note(What.PUBACK, digest)
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    def _heard(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while packet := packets.take(self._buffer):
+                self._note(packet)
+        except MalformedPacketError:  # the connection tells of it
+            self._readable = False
+
+    def _note(self, packet: packets.Packet) -> None:
+        note = self._sighting.note
+        match packet:
+            case Connect():
+                note(What.CONNECT, number=packet.keep_alive, flag=packet.clean_session)
+            case Publish() if packet.topic.startswith(_REPORTED):
+                note(What.REPORTED, packet.payload[:_LONGEST_REPORT].decode(errors="replace"))
+            case Publish() if "/messages/events" in packet.topic:
+                digest = hashlib.sha256(packet.topic.encode() + b"\0" + packet.payload).hexdigest()[:16]
+                if packet.qos:
+                    self._published[packet.packet_id] = digest
+                note(What.PUBLISH, digest, packet.qos)
+            case PingReq():
+                note(What.PING)
+            case Disconnect():
+                self._sighting.left()

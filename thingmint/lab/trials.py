@@ -1,0 +1,76 @@
+"""A trial from outside: begin it, tell the lab how to behave, look at what it saw, and have the lab be itself again."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+
+from thingmint.errors import HubError, InputError
+from thingmint.lab.advice.seen import Seen, Stage
+from thingmint.lab.control import RunningLab
+
+_RUNS_ALREADY = 409
+
+
+@dataclass(frozen=True)
+class Look:
+    device: str
+    """Empty as long as none connected, where any will do."""
+    connected: bool
+    seen: tuple[Seen, ...]
+    """All of the trial so far."""
+
+
+class Trial:
+    def __init__(self, lab: RunningLab, token: str) -> None:
+        self._lab = lab
+        self._token = token
+        self._seen: list[Seen] = []
+
+    def play(self, stage: Stage) -> None:
+        self._ask("POST", "/lab/advise/stage", stage=stage.value)
+
+    def look(self) -> Look:
+        answer = self._ask("GET", "/lab/advise", after=str(len(self._seen)))
+        self._seen += map(Seen.of, answer["seen"])
+        return Look(answer["device"], answer["connected"], tuple(self._seen))
+
+    def _ask(self, method: str, path: str, **query: str) -> Any:
+        return _ask(self._lab, method, f"{path}?{urlencode({'trial': self._token, **query})}")
+
+
+@contextlib.contextmanager
+def begun(lab: RunningLab, device: str) -> Iterator[Trial]:
+    """Ended with the block, however that ends. Raises InputError where another one runs."""
+    try:
+        token = lab.ask("POST", f"/lab/advise?{urlencode({'device': device})}")["trial"]
+    except HTTPError as error:
+        if error.code != _RUNS_ALREADY:
+            raise _gone(lab, error) from None
+        raise InputError(
+            f"the lab in {lab.folder} is advising already.",
+            things_to_try=["wait until that is over", "if it was killed: the lab notices within half a minute"],
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _gone(lab, error) from None
+    try:
+        yield Trial(lab, token)
+    finally:
+        with contextlib.suppress(OSError, ValueError):  # a lab that is gone misbehaves no more
+            lab.ask("DELETE", f"/lab/advise?{urlencode({'trial': token})}")
+
+
+def _ask(lab: RunningLab, method: str, path: str) -> Any:
+    try:
+        return lab.ask(method, path)
+    except (OSError, ValueError) as error:
+        raise _gone(lab, error) from None
+
+
+def _gone(lab: RunningLab, error: Exception) -> HubError:
+    return HubError(
+        f"the lab in {lab.folder} does not go on with the trial: {error}.",
+        things_to_try=["run this again", f"read {lab.folder / 'lab.log'}"],
+    )

@@ -1,0 +1,278 @@
+"""advise: drives a device through a hub's faults, and says in sentences how it takes them."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from thingmint.errors import CheckError, InputError
+from thingmint.ids import DeviceId
+from thingmint.lab.thing import manners
+from thingmint.pki.device import identity
+from thingmint.pki.device.record import DeviceFiles, Record
+from thingmint.session import Session
+from thingmint.shell import ended_by_signals
+from thingmint.workflows import anchors, targets
+from thingmint.workflows.sectags import Tags
+
+if TYPE_CHECKING:
+    from thingmint.lab.advice.cases import Case
+    from thingmint.lab.advice.scorecard import Score
+    from thingmint.lab.advice.verdict import Verdict
+    from thingmint.lab.control import RunningLab
+    from thingmint.lab.trials import Look, Trial
+    from thingmint.workflows.targets import Hub
+
+# https://docs.aws.amazon.com/iot/latest/developerguide/device-advisor-tests.html: it recommends two minutes a case.
+PATIENCE_SECONDS = 120.0
+SIMULATED_SECONDS = 8.0
+_PRESENCE_SECONDS = 3.0
+_LOOK_SECONDS = 0.1
+_MISSED = 2  # cases in a row for which nobody switched it on
+T = TypeVar("T")
+
+
+def advise(
+    session: Session,
+    *,
+    imei: str | None = None,
+    fault: Sequence[str] = (),
+    patience: str | None = None,
+    as_json: bool = False,
+) -> None:
+    """Without `imei`, the device that is connected, or connects next. Raises CheckError (exit 4) if a case failed.
+
+    Where nobody connects as `imei`, the simulated device does; with `fault` it is a bad one.
+    """
+    chosen = DeviceId.parse(imei) if imei is not None else None
+    behaviour = manners.parse(fault)
+    seconds = _seconds(patience)
+    if fault and chosen is None:
+        raise InputError("--fault plants faults in the simulated device: name it.", things_to_try=["--imei ID"])
+    _require_lab(session)
+    if targets.dry(session, f"drive {chosen or 'the device that connects'} through the faults of a hub"):
+        return
+    from thingmint.lab import trials
+    from thingmint.lab.advice.cases import CASES
+    from thingmint.lab.advice.scorecard import failures, summary
+
+    hub = targets.open_hub(session)
+    assert hub.lab is not None  # noqa: S101 - the target is the lab
+    with ended_by_signals(), trials.begun(hub.lab, chosen.text if chosen else "") as trial:
+        here = _present(session, hub.lab, trial, chosen, fault)
+        with _switched_on(session, hub, None if here else chosen, behaviour) as off_and_on:
+            scores = drive(
+                trial,
+                CASES,
+                seconds or (PATIENCE_SECONDS if here else SIMULATED_SECONDS),
+                off_and_on=off_and_on,
+                tell=lambda one: None if as_json else session.console.result(one.lines()),
+            )
+        device = trial.look().device
+    if as_json:
+        session.console.result_json({"device": device or None, "cases": [one.as_json() for one in scores]})
+    session.console.say(f"{device or 'no device'}: {summary(scores)}")
+    session.console.say("the lab behaves as before")
+    if failed := failures(scores):
+        raise CheckError(
+            f"{device or 'the device'} failed {len(failed)} of {len(scores)} cases: "
+            f"{', '.join(one.case.name for one in failed)}.",
+            things_to_try=["each case above says what cures it; then run this again"],
+        )
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= 3600:
+        raise InputError(
+            f"--patience {text!r} is no number of seconds from 1 to 3600.", things_to_try=["e.g. --patience 120"]
+        )
+    return seconds
+
+
+def _require_lab(session: Session) -> None:
+    if session.settings.target != "lab":
+        raise InputError(
+            f"only the lab misbehaves on purpose, and the configuration names {session.settings.azure.hub}.",
+            things_to_try=["unset THINGMINT_CONFIG"],
+        )
+
+
+# --- the device --------------------------------------------------------------------------------------------------
+
+
+def _present(
+    session: Session, lab: "RunningLab", trial: "Trial", chosen: DeviceId | None, fault: Sequence[str]
+) -> bool:
+    """Whether a device is there or comes within a moment; where the lab listens to a network, a real one is waited for."""
+    if chosen is None:
+        session.console.say("waiting for a device: the one that is connected, or connects next")
+        return True
+    if fault:
+        if trial.look().connected:
+            raise InputError(
+                f"{chosen} is connected already, and --fault plants faults in the simulated device.",
+                things_to_try=["switch that device off", "leave --fault out"],
+            )
+        return False
+    deadline = time.monotonic() + _PRESENCE_SECONDS
+    while time.monotonic() < deadline:
+        if trial.look().connected:
+            session.console.say(f"{chosen} is connected")
+            return True
+        time.sleep(_LOOK_SECONDS)
+    if lab.listen:
+        session.console.say(
+            f"waiting for {chosen}, on {lab.listen}: switch it on (--fault has the simulated one instead)"
+        )
+    return lab.listen is not None
+
+
+@contextlib.contextmanager
+def _switched_on(
+    session: Session, hub: "Hub", chosen: DeviceId | None, behaviour: manners.Manners
+) -> Iterator[Callable[[], None]]:
+    """The simulated device, with what its modem holds, or with its files where that holds nothing; None: a real one.
+
+    Hands out what switches it off and on.
+    """
+    if chosen is None:
+        yield lambda: session.console.say("it does not come back by itself: switch it off and on")
+        return
+    from thingmint.lab.state import LabFolder
+    from thingmint.lab.thing import operation
+    from thingmint.lab.thing.sectags import CLIENT_CERTIFICATE, SecTags
+
+    tags = Tags.of(Record.read(DeviceFiles.of(session.workspace, chosen).record))
+    memory = SecTags.open(LabFolder(session.workspace.lab).modems, chosen)
+    loaded = memory.read(tags.own, CLIENT_CERTIFICATE) is not None
+    holder: operation.Holder = memory if loaded else _files(session, hub, chosen, tags)
+    session.console.say(
+        f"{chosen} does not connect: the simulated device does, "
+        f"with {'what its modem holds' if loaded else 'its files, since its modem holds nothing yet'}"
+    )
+    with operation.operating(hub.target, chosen.text, holder, (tags.own, tags.secondary), behaviour) as switch:
+        yield switch.off_and_on
+
+
+def _files(session: Session, hub: "Hub", chosen: DeviceId, tags: Tags) -> "_Files":
+    from thingmint.lab.state import LabFolder
+
+    certificate = identity.check(session.workspace, identity.signer_of(session.workspace, chosen, None), chosen)
+    own = DeviceFiles.of(session.workspace, chosen)
+    if own.key_in_modem:
+        raise InputError(
+            f"the private key of {chosen} was made in a modem, and the simulated one of that id holds none.",
+            things_to_try=[f"switch the device on, then: invoke advise --imei {chosen}"],
+        )
+    shown = anchors.presented(session, hub, chosen, certificate)
+    lab = LabFolder(session.workspace.lab)
+    found = {
+        (tags.own, 0): lab.ca,
+        (tags.own, 1): shown,
+        (tags.own, 2): own.key,
+        (tags.secondary, 0): lab.second_ca,
+    }
+    return _Files({place: path.read_bytes() for place, path in found.items()})
+
+
+class _Files:
+    """A modem's storage as `provision` would load it, by tag and type."""
+
+    def __init__(self, content: dict[tuple[int, int], bytes]) -> None:
+        self._content = content
+
+    def read(self, tag: int, kind: int) -> bytes | None:
+        return self._content.get((tag, kind))
+
+
+# --- the cases ---------------------------------------------------------------------------------------------------
+
+
+def drive(
+    trial: "Trial",
+    cases: "Sequence[Case]",
+    patience: float,
+    *,
+    off_and_on: Callable[[], None] = lambda: None,
+    tell: "Callable[[Score], None]" = lambda _score: None,
+) -> "list[Score]":
+    """Each case in turn. A device that does not come back after one is switched off and on for each further one.
+
+    Where it stays away all the same, nobody is there to switch it, and the rest is not waited for.
+    """
+    from thingmint.lab.advice.scorecard import Score
+    from thingmint.lab.advice.verdict import Result, not_seen
+
+    scores: list[Score] = []
+    stays_away, missed = False, 0
+    for case in cases:
+        if missed >= _MISSED:
+            verdict = not_seen("It stayed away.")
+        elif stays_away:
+            verdict = _anew(trial, case, patience, off_and_on)
+            missed = missed + 1 if verdict.result is Result.NOT_SEEN else 0
+        else:
+            verdict = _one(trial, case, patience)
+        scores.append(Score(case, verdict))
+        tell(scores[-1])
+        stays_away = stays_away or not _back(trial, patience)
+    return scores
+
+
+def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[], None]) -> "Verdict":
+    """A case for a device that comes back only when it is switched on: within the case's stage, where it can be so."""
+    from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Stage
+    from thingmint.lab.advice.verdict import not_seen
+
+    if case.stage is Stage.NORMAL:
+        return _one(trial, case, patience)
+    if case.stage not in KEEP_THE_CONNECTION:
+        trial.play(case.stage)
+        off_and_on()
+        return _judged(trial, case, patience)
+    trial.play(Stage.NORMAL)
+    off_and_on()
+    if not _until(trial, patience, lambda look: look.connected):
+        return not_seen(f"It did not connect within {patience:g} s.")
+    return _one(trial, case, patience)
+
+
+def _one(trial: "Trial", case: "Case", patience: float) -> "Verdict":
+    """The lab takes on the case's stage, until what it sees can be judged."""
+    trial.play(case.stage)
+    return _judged(trial, case, patience)
+
+
+def _judged(trial: "Trial", case: "Case", patience: float) -> "Verdict":
+    from thingmint.lab.advice.course import Course, of_device
+
+    def judged(look: "Look", *, over: bool) -> "Verdict | None":
+        return case.judge(Course(of_device(look.seen, look.device), case.stage, patience, over))
+
+    verdict = _until(trial, patience, lambda look: judged(look, over=False)) or judged(trial.look(), over=True)
+    assert verdict is not None  # noqa: S101 - a course that is over is judged
+    return verdict
+
+
+def _back(trial: "Trial", patience: float) -> bool:
+    """The lab is itself again; whether the device is let in within its time."""
+    from thingmint.lab.advice.seen import Stage
+
+    trial.play(Stage.NORMAL)
+    return bool(_until(trial, patience, lambda look: look.connected))
+
+
+def _until(trial: "Trial", patience: float, found: "Callable[[Look], T | None]") -> "T | None":
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if result := found(trial.look()):
+            return result
+        time.sleep(_LOOK_SECONDS)
+    return None
