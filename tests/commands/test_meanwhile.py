@@ -119,14 +119,14 @@ def test_a_certificate_that_changes_while_its_replacement_is_asked_for_stays(wor
     first = certificates.upload("shared", make("A colleague's").pem, etag=None)
     newer = make("A colleague's, renewed").pem
     console = Watched(
+        results=False,
         moment="replace shared",
         answer=target.hub,
         meanwhile=lambda: certificates.upload("shared", newer, etag=first.etag),
     )
+    session = session_in(workspace, console, azure_production="true")
     with pytest.raises(HubError, match="somebody changed it meanwhile"):
-        enrollment.enroll(
-            session_in(workspace, console, azure_production="true"), name="shared", group="shared", replace=True
-        )
+        enrollment.enroll(session, name="shared", group="shared", replace=True)
     found = certificates.get("shared")
     certificates.close()
     assert found

@@ -15,7 +15,7 @@ from typing import Any
 from thingmint import files
 from thingmint.config import Settings
 from thingmint.errors import HubError, InputError, ToolError
-from thingmint.lab import state
+from thingmint.lab import holdings, state
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.listen import Listen
 from thingmint.lab.requests import answering, request, secrets_of
@@ -172,31 +172,6 @@ def start(
     return _running(lab, record)
 
 
-def in_use(lab: LabFolder) -> bool:
-    """Whether something was made in it, or more than can be read, whether it runs or not."""
-    return _standing(lab) != set()
-
-
-def hub_stands(session: Session) -> bool:
-    """Whether the configured hub was made in this workspace's lab."""
-    standing = _standing(LabFolder(session.workspace.lab))
-    return standing is None or ("hub", session.settings.azure.hub.casefold()) in standing
-
-
-def _standing(lab: LabFolder) -> set[tuple[str, str]] | None:
-    """Kind and name of each resource. None where the database cannot be read."""
-    import sqlite3
-
-    from thingmint.lab.cloud.store.resources import standing
-
-    if not lab.database.exists():
-        return set()
-    try:
-        return standing(lab.database)
-    except sqlite3.Error:
-        return None
-
-
 def stop(session: Session) -> bool:
     """End the lab and wait until its process is gone. False if none was running."""
     lab = LabFolder(session.workspace.lab)
@@ -264,7 +239,7 @@ def serve(
 
 
 def _role(session: Session, lab: LabFolder, *, empty: bool, chaos: Chaos | None, listen: Listen | None) -> Role:
-    if empty and in_use(lab):
+    if empty and holdings.in_use(lab):
         raise InputError(
             f"the lab in {lab.path} is in use: only a new one can be empty.",
             things_to_try=[

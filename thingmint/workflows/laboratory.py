@@ -48,10 +48,10 @@ def down(session: Session) -> None:
     if session.dry:
         session.console.say("would stop the lab")
         return
-    from thingmint.lab import control, environment
+    from thingmint.lab import control, environment, holdings
 
     lab = LabFolder(session.workspace.lab)
-    used = control.in_use(lab)
+    used = holdings.in_use(lab)
     stopped = control.stop(session)
     environment.forget_tokens(lab)
     session.console.say("stopped: the lab" if stopped else "unchanged: no lab was running")
@@ -156,9 +156,9 @@ def _announce(session: Session) -> None:
 
 def _tell(session: Session, lab: "RunningLab") -> str:
     """Where it answers. Returns what to type next."""
-    from thingmint.lab import control
+    from thingmint.lab import holdings
 
-    stands = control.hub_stands(session)
+    stands = holdings.hub_stands(LabFolder(lab.folder), session.settings.azure.hub)
     host = session.settings.hub_host
     session.console.say(
         f"  {f'{host} on this machine' if stands else f'on this machine, where {host} is not made yet'}: "
