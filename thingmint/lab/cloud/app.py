@@ -4,7 +4,7 @@ import hmac
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,6 +41,9 @@ def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
     async def wrong_method(request: Request, _error: Exception) -> Response:
         return await refuse(request, not_done(request))
 
+    async def gone(request: Request, _error: Exception) -> Response:
+        return await refuse(request, Refusal(400, {"error": "cut short"}, "the client went away within the body"))
+
     application = Starlette(
         routes=[
             *_lab_routes(hub),
@@ -53,7 +56,7 @@ def make_app(hub: Hub, signer: Signer, endpoint: MqttEndpoint) -> ASGIApp:
             *websocket.routes(hub, endpoint),
             Route("/{rest:path}", fallback, methods=["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]),
         ],
-        exception_handlers={Refusal: refuse, HTTPException: wrong_method},
+        exception_handlers={Refusal: refuse, HTTPException: wrong_method, ClientDisconnect: gone},
     )
     return _Gate(Misbehaving(application, hub), hub)
 
@@ -144,6 +147,10 @@ class _Gate:
             return Refusal(421, {"error": "misdirected request"}, f"the Host header {host!r} names no host of the lab")
         # Devices' websocket libraries name the host itself as the origin, with the port or without.
         own = f"https://{host}".casefold().removesuffix(":443")
+        if "content-length" in request.headers and "transfer-encoding" in request.headers:
+            # RFC 9112, 6.3: where the body ends is anybody's guess, so that nothing may follow it.
+            reason = "the request has both Content-Length and Transfer-Encoding"
+            return Refusal(400, {"error": "two lengths"}, reason, {"Connection": "close"})
         if origin is not None and origin.casefold().removesuffix(":443") not in self._origins | {own}:
             return Refusal(403, {"error": "foreign origin"}, f"the request comes from a web page of {origin!r}")
         return None

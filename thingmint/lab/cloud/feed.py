@@ -11,6 +11,7 @@ from thingmint.lab.cloud.records import Message
 KEPT = 100
 """Of the newest refusals and messages; of 256 kB each, what messages may have, 25 MB."""
 _MOST_SHOWN = 1_000
+_LARGEST_SHOWN = 16_384  # bytes of one device's certificates
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Shown:
-    """The certificates that a device showed when it connected: its own first. `why` it was refused, empty if it was not."""
+    """The certificates that a device showed when it connected: its own first, none where they are large. `why` it was refused, empty if it was not."""
 
     at: dt.datetime
     certificates: tuple[bytes, ...] = field(repr=False)
@@ -56,7 +57,8 @@ class Feed:
     def showed(self, device_id: str, certificates: list[bytes], *, vouchers: list[str], why: str = "") -> None:
         """By the id that it claims; whether that id is registered is the reader's to ask."""
         kept = self.turned_away if why else self.shown
-        kept[device_id] = Shown(_now(), tuple(certificates), tuple(vouchers), why)
+        small = sum(map(len, certificates)) <= _LARGEST_SHOWN  # strangers fill no memory
+        kept[device_id] = Shown(_now(), tuple(certificates) if small else (), tuple(vouchers), why)
         kept.move_to_end(device_id)
         if len(kept) > _MOST_SHOWN:
             kept.popitem(last=False)

@@ -44,6 +44,7 @@ class Web(uvicorn.Server):
                 log_level="warning",
                 access_log=False,  # paths and queries are nobody's business; refusals are in the journal
                 server_header=False,
+                proxy_headers=False,  # no proxy stands in front: X-Forwarded-For would only forge addresses for the log
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=2,
             )

@@ -5,7 +5,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import HTTPConnection, Request
@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse
 
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.records import NEVER
+
+DEEPEST_JSON = 64  # levels; of a twin's ten are allowed, and nothing else that the services take has as many
 
 
 class Refusal(Exception):  # noqa: N818 - the field's word
@@ -113,13 +115,37 @@ def not_done(request: Request, what: str = "") -> Refusal:
 
 
 async def read_json(request: Request, error: Refusal) -> Any:
-    """The body, or `error` where it is no JSON that could be sent back: Python alone reads NaN and half characters."""
+    """The body, or `error` where it is no JSON that could be sent back."""
     try:
-        value = json.loads(await request.body())
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-        return value
-    except (ValueError, RecursionError):
+        return from_json(await request.body())
+    except ValueError:
         raise error from None
+
+
+def from_json(text: bytes) -> Any:
+    """Raises ValueError for what is no JSON, and for what could not be kept and sent back.
+
+    Python alone reads NaN and half characters, and gives up on deep nesting: somewhere, and each time elsewhere.
+    """
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    _require_shallow(value)
+    return value
+
+
+def _require_shallow(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST_JSON):
+        level = [below for one in level if isinstance(one, dict | list) for below in _below(one)]
+    if any(isinstance(one, dict | list) for one in level):
+        raise ValueError("it is nested too deep")
+
+
+def _below(one: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return one.values() if isinstance(one, dict) else one
 
 
 def page_size(request: Request, usual: int, largest: int, error: Refusal) -> int:

@@ -68,7 +68,8 @@ class Connection:
                 if done:
                     self._hub.touch()
                     deadline = time.monotonic() + silence  # a drop of bytes now and then does not extend it
-                await self._fill(deadline)
+                else:
+                    await self._fill(deadline)
         except Over as over:
             if str(over) and self.device_id:
                 self._refused(f"connection closed: {over}")
@@ -135,10 +136,10 @@ class Connection:
     # --- packets -----------------------------------------------------------------------------------------------
 
     def _take_all(self) -> tuple[int, Exception | None]:
-        """Every whole packet of the buffer: how many, and what ended the connection in the middle of them."""
+        """Whole packets of the buffer, as long as their answers are not too much: how many, and what ended the connection."""
         done = 0
         try:
-            while (packet := packets.take(self._buffer)) is not None:
+            while len(self._outgoing) <= _MOST_UNSENT and (packet := packets.take(self._buffer)) is not None:
                 done += 1
                 self._handle(packet)
         except (Over, MalformedPacketError) as end:

@@ -3,9 +3,12 @@
 http://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
 
 LARGEST_PACKET = 262_144  # 256 kB: a message's largest size at IoT Hub
+LONGEST_TEXT = 65_535  # 1.5.3: its length has two bytes
+MOST_TOPICS = 64  # of one SUBSCRIBE or UNSUBSCRIBE: IoT Hub knows four, and each stranger is a line of the log
 
 
 class MalformedPacketError(Exception):
@@ -154,8 +157,7 @@ def _subscribe(reader: "_Reader") -> Subscribe:
         if qos > 2:  # 3.8.3
             raise MalformedPacketError("SUBSCRIBE with a QoS above 2")
         topics.append((topic, qos))
-    if not topics:
-        raise MalformedPacketError("SUBSCRIBE without a topic")
+    _require_number(topics, "SUBSCRIBE")
     return Subscribe(packet_id, tuple(topics))
 
 
@@ -164,9 +166,15 @@ def _unsubscribe(reader: "_Reader") -> Unsubscribe:
     topics = []
     while reader.more:
         topics.append(reader.text())
-    if not topics:
-        raise MalformedPacketError("UNSUBSCRIBE without a topic")
+    _require_number(topics, "UNSUBSCRIBE")
     return Unsubscribe(packet_id, tuple(topics))
+
+
+def _require_number(topics: Sized, packet: str) -> None:
+    if not topics:
+        raise MalformedPacketError(f"{packet} without a topic")
+    if len(topics) > MOST_TOPICS:
+        raise MalformedPacketError(f"{packet} with {len(topics)} topics, and {MOST_TOPICS} are the limit")
 
 
 class _Reader:

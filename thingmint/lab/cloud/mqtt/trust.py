@@ -9,6 +9,7 @@ from cryptography import x509
 
 from thingmint.lab.cloud import chain
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.wire import now
 from thingmint.target import PROVISIONING_DEVICES
 
 _MOST_CERTIFICATES = 10
@@ -162,8 +163,10 @@ class Handshake:
         known = self._judged.get(frozenset(verified))
         if known is not None:
             return known  # signatures cost time, and every change of a device asks again
-        pool = [cert for der in {*self.shown[1:], *verified} if (cert := chain.load(der))]
-        names = [verified[der] for der in map(chain.der, chain.issuers(leaf, pool)) if der in verified]
+        pool = [cert for der in dict.fromkeys([*self.shown[1:], *verified]) if (cert := chain.load(der))]
+        # OpenSSL has not looked above a certificate that is registered by its thumbprint: it was its own anchor.
+        above = map(chain.der, chain.standing_above(leaf, pool, now()))
+        names = [verified[der] for der in above if der in verified]
         self._judged = {frozenset(verified): names}
         return names
 

@@ -12,7 +12,7 @@ from typing import Any
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.records import Section
 from thingmint.lab.cloud.twin import TwinProblem, reported, written
-from thingmint.lab.cloud.wire import now, timestamp
+from thingmint.lab.cloud.wire import from_json, now, timestamp
 
 _ASKED = re.compile(r"\$iothub/twin/(GET|PATCH/properties/reported)/\?\$rid=([^&/+#]{1,128})(?:&.*)?", re.DOTALL)
 _BAD_ARGUMENT, _BAD_FORMAT = 400004, 400006
@@ -46,9 +46,11 @@ def answer(hub: Hub, device_id: str, question: Question, payload: bytes) -> Answ
         sections = {"desired": _shown(twin.desired), "reported": _shown(twin.reported)}
         return Answer(to(200), json.dumps(sections).encode())
     try:
-        twin = reported(twin, now(), written(_read(payload), "reported"))
-    except _NoJsonError:
+        values = from_json(payload)
+    except ValueError:
         return Answer(to(400), _error(_BAD_FORMAT, "The body is no JSON."), "its report, which is no JSON")
+    try:
+        twin = reported(twin, now(), written(values, "reported"))
     except TwinProblem as problem:
         return Answer(to(400), _error(_BAD_ARGUMENT, f"{problem}."), f"its report: {problem}")
     hub.store.twins.put(twin)
@@ -59,19 +61,6 @@ def notification(change: dict[str, Any], version: int) -> tuple[str, bytes]:
     """Topic and payload of the news that desired properties changed."""
     body = json.dumps({**change, "$version": version}).encode()
     return f"$iothub/twin/PATCH/properties/desired/?$version={version}", body
-
-
-class _NoJsonError(Exception):
-    pass
-
-
-def _read(payload: bytes) -> Any:
-    try:
-        value = json.loads(payload)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # Python alone reads NaN and half characters
-    except (ValueError, RecursionError):
-        raise _NoJsonError from None
-    return value
 
 
 def _shown(section: Section) -> dict[str, Any]:

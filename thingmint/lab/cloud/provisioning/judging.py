@@ -13,7 +13,6 @@ from thingmint.lab.cloud.provisioning.enrollments import valid_id
 from thingmint.lab.cloud.provisioning.records import Enrollment
 from thingmint.lab.cloud.wire import Refusal, now
 
-_LONGEST_CHAIN = 10
 Anchor = tuple[x509.Certificate, Enrollment]
 
 
@@ -58,7 +57,7 @@ def _anchors(hub: Hub, enrollments: Sequence[Enrollment]) -> Iterator[Anchor]:
 def _nearest(leaf: x509.Certificate, above: list[x509.Certificate], anchors: list[Anchor]) -> Enrollment | None:
     """The enrollment whose CA is met first on the way up. Raises Refusal where the way leads through no good CA."""
     current = leaf
-    for between in range(_LONGEST_CHAIN):
+    for between in range(chain.LONGEST_CHAIN):
         refused = ""
         for certificate, enrollment in anchors:
             if chain.issued(current, certificate):
@@ -80,10 +79,7 @@ def _nearest(leaf: x509.Certificate, above: list[x509.Certificate], anchors: lis
 def _problem(certificate: x509.Certificate, between: int) -> str:
     """Why it may not issue, with so many CAs between it and the device; empty where it may."""
     try:
-        chain.require_ca(certificate, now())
-        longest = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
-        if longest is not None and between > longest:
-            raise CertificateProblem(f"its pathlen is {longest}, and {between} CAs are below it")
+        chain.require_issuer(certificate, between, now())
     except CertificateProblem as problem:
         return f"{certificate.subject.rfc4514_string()!r} above its certificate is not accepted: {problem}"
     return ""

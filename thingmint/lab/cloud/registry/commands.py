@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.mqtt import topics
+from thingmint.lab.cloud.mqtt.packets import LONGEST_TEXT
 from thingmint.lab.cloud.records import Acknowledgement, Command
 from thingmint.lab.cloud.registry.access import SERVICE_CONNECT, Access
 from thingmint.lab.cloud.registry.answers import no_json, require_device
@@ -77,7 +79,11 @@ def enqueue(hub: Hub, body: dict[str, Any]) -> str:
             raise registry_error("DeviceMaximumQueueDepthExceeded", told)
         expires = at + dt.timedelta(seconds=seconds)
         kind = cast("Acknowledgement", ack)
-        hub.store.commands.add(Command(0, device_id, message_id, at, expires, kind, text.encode(), properties))
+        message = Command(0, device_id, message_id, at, expires, kind, text.encode(), properties)
+        if len(topics.command(message).encode()) > LONGEST_TEXT:
+            # Kept, it would end each connection of its device that comes to fetch it.
+            raise registry_error("MessageTooLarge", "Id and properties, URL-encoded, do not fit into an MQTT topic.")
+        hub.store.commands.add(message)
     hub.journal.write(f"message {message_id!r} for device {device_id!r}: {len(text)} characters")
     if line := hub.lines.get(device_id):
         line.deliver()

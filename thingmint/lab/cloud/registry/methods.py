@@ -18,7 +18,7 @@ from thingmint.lab.cloud.hub import Hub, Line
 from thingmint.lab.cloud.registry.access import SERVICE_CONNECT, Access
 from thingmint.lab.cloud.registry.answers import read_object, require_device
 from thingmint.lab.cloud.registry.identities import require_id
-from thingmint.lab.cloud.wire import Refusal, registry_error
+from thingmint.lab.cloud.wire import Refusal, from_json, registry_error
 
 LARGEST_PAYLOAD = 128 * 1024
 SHORTEST_WAIT, USUAL_WAIT, LONGEST_WAIT = 5, 30, 300
@@ -87,8 +87,6 @@ def _seconds(body: dict[str, Any], name: str, least: int, usual: int) -> int:
 def _payload(answer: bytes) -> Any:
     """None where the device sent none, or what is no JSON."""
     try:
-        value = json.loads(answer)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        return from_json(answer)
+    except ValueError:
         return None
-    return value
