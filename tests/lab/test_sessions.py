@@ -1,5 +1,7 @@
 """What a session keeps: the queue of messages to a device, its subscriptions, the will; and what load does not lose."""
 
+import contextlib
+import datetime as dt
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from tests.lab.clients import Lab, is_closed, publish_packet, wait_until
 from tests.lab.conformance.registry import ask
 from tests.lab.dialogue import connected, inbox, send
 from tests.lab.test_mqtt import sdk_client
+from thingmint.lab.cloud.records import Command
+from thingmint.lab.cloud.registry.identities import created
+from thingmint.lab.cloud.store.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
 
@@ -197,3 +202,15 @@ def test_what_came_before_a_fault_is_kept_and_acknowledged(lab: Lab, device_file
         assert [int.from_bytes(body, "big") for _, body in acknowledged] == list(range(1, 21))
         assert is_closed(dialogue.connection)
     assert [one.body for one in lab.running.telemetry(device_id)] == [f"{number}" for number in range(20)]
+
+
+def test_feedback_that_a_reader_died_with_is_told_again_after_a_restart(tmp_path: Path) -> None:
+    moment = dt.datetime.now(dt.UTC)
+    for _ in range(2):
+        with contextlib.closing(Store(tmp_path / "db")) as store:
+            if store.devices.get("thing") is None:
+                store.devices.put(created("thing", {}))
+                store.commands.add(Command(0, "thing", "m1", moment, moment, "full", b"", {}))
+                store.commands.completed(1, moment)
+            assert [one["originalMessageId"] for one in store.commands.feedback()[1]] == ["m1"]
+            assert store.commands.feedback()[1] == []

@@ -155,7 +155,7 @@ def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str
 
 
 def _last_heard(hub: "Hub", chosen: DeviceId) -> int:
-    stored = hub.lab.telemetry(chosen.text) if hub.lab else []
+    stored = hub.lab.telemetry(chosen.text, newest=True) if hub.lab else []
     return stored[-1].sequence if stored else 0
 
 

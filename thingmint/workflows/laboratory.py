@@ -180,7 +180,8 @@ def _tell(session: Session, lab: "RunningLab") -> str:
 def _tell_outside(session: Session, lab: "RunningLab", listen: listening.Listen) -> None:
     session.console.warn(
         f"whoever reaches {listen} reaches this lab's MQTT endpoint, port {lab.outside_port}, and nothing else of it; "
-        "a device is let in with a certificate of a verified CA alone."
+        "a device is let in with a certificate of a verified CA, or one registered by its thumbprint; and the provisioning "
+        "service answers there whoever shows a certificate."
     )
     # https://github.com/nrfconnect/sdk-nrf/tree/main/subsys/net/lib/mqtt_helper: its Kconfig has both options.
     port = "" if lab.outside_port == _DEVICES_PORT else f", CONFIG_MQTT_HELPER_PORT={lab.outside_port}"

@@ -25,7 +25,7 @@ class Store:
     """Raises ToolError where the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, _SCHEMA, devices.AT_START)
+        self._database = Database(path, _SCHEMA, devices.AT_START + commands.AT_START)
         self.transaction = self._database.transaction
         self.close = self._database.close
         self.hub_certificates = Certificates(self._database, "hub")
