@@ -132,6 +132,7 @@ def test_events_of_all_devices_are_lines_for_people(loaded: CommandLine) -> None
         (["method", "--imei", IMEI], "no method was named"),
         (["method", "--imei", IMEI, "--name", "led", "--timeout", "4"], "from 5 to 300"),
         (["method", "--imei", IMEI, "--name", "led", "--timeout", "soon"], "from 5 to 300"),
+        (["method", "--imei", IMEI, "--name", "led", "--payload", "{not json"], "begins as JSON, and is none"),
         (["events", "--imei", "../x"], "device id"),
     ],
 )
@@ -140,6 +141,12 @@ def test_wrong_input_is_told_before_anything_is_asked(bare: CommandLine, words: 
     assert done.returncode == 2
     assert part in done.stderr
     assert not bare.workspace.exists()
+
+
+def test_a_device_that_nobody_knows_is_not_waited_for(bare: CommandLine) -> None:
+    done = bare("events", "--imei", "nobody")
+    assert done.returncode == 2
+    assert "there is no device nobody on iot-hub001-0xacc5-dev." in done.stderr
 
 
 def test_dry_asks_nobody(bare: CommandLine) -> None:

@@ -32,18 +32,20 @@ def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_
         session.console.table(("property", "desired", "reported"), _rows(found))
     versions = f"desired version {found.desired.version}, reported version {found.reported.version}"
     session.console.say(f"twin of {chosen} on {hub.target.hub}: {versions}")
-    _say_how_far(session, chosen, found)
+    _say_how_far(session, chosen, found, changed=bool(wanted))
 
 
-def _say_how_far(session: Session, chosen: DeviceId, found: "Twin") -> None:
+def _say_how_far(session: Session, chosen: DeviceId, found: "Twin", *, changed: bool) -> None:
     if not found.desired.values:
         session.console.say("nothing is desired of it")
         session.console.next_step(f"invoke twin --imei {chosen} --set telemetryInterval=5")
     elif not found.pending:
         session.console.say("it has reported all that is desired")
     else:
-        news = "is told at once" if found.connected else "is not connected: it asks when it connects next"
+        told = "is told at once" if changed else "was told, and its log says what it made of it"
+        news = told if found.connected else "is not connected: it asks when it connects next"
         session.console.say(f"not reported as desired: {', '.join(found.pending)}; it {news}")
+    if changed and found.pending:
         session.console.next_step(f"invoke twin --imei {chosen} shows whether it has")
 
 
@@ -80,10 +82,19 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """JSON, or else the text itself: `5` is a number, `on` a text."""
+    """JSON, or else the text itself: `5` is a number, `on` a text. Raises InputError for what begins as JSON and is none."""
+
+    def no_number(word: str) -> Any:  # NaN, Infinity: Python reads them, JSON has none
+        raise ValueError(word)
+
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=no_number)
+    except ValueError as error:
+        if text.lstrip()[:1] in {"{", "[", '"'}:
+            raise InputError(
+                f"{text!r} begins as JSON, and is none: {error}.",
+                things_to_try=["check quotes and braces; in a shell, put the whole of it into single quotes"],
+            ) from None
         return text
 
 

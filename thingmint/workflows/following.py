@@ -4,12 +4,16 @@ import contextlib
 import json
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
 from thingmint.session import Session
 from thingmint.shell import ended_by_signals
 from thingmint.workflows import targets
+
+if TYPE_CHECKING:
+    from thingmint.lab.control import RunningLab
 
 Tell = Callable[[str, datetime, str, dict[str, str]], None]
 """Device, time, body, properties."""
@@ -32,13 +36,27 @@ def events(session: Session, *, imei: str | None = None, as_json: bool = False) 
 
     with contextlib.suppress(KeyboardInterrupt), ended_by_signals():
         if session.settings.target == "lab":
-            targets.announce(session)
-            lab = targets.open_lab(session)
+            lab = _lab(session, chosen)
             _say_that_it_follows(session, chosen)
             lab.follow(chosen.text if chosen else "", tell)
         else:
             _on_azure(session, chosen, tell)
     session.console.say("no longer following")
+
+
+def _lab(session: Session, chosen: DeviceId | None) -> "RunningLab":
+    """Raises InputError for a device that the hub does not know: it would be waited for without end."""
+    if chosen is None:
+        targets.announce(session)
+        return targets.open_lab(session)
+    hub = targets.open_hub(session)
+    if hub.registry.get(chosen.text) is None:
+        raise InputError(
+            f"there is no device {chosen} on {hub.target.hub}.",
+            things_to_try=["see which there are: invoke devices", f"register it: invoke device --imei {chosen}"],
+        )
+    assert hub.lab is not None  # noqa: S101 - the target is the lab
+    return hub.lab
 
 
 def _on_azure(session: Session, chosen: DeviceId | None, tell: Tell) -> None:
