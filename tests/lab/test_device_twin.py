@@ -15,7 +15,7 @@ from msrest.exceptions import HttpOperationError
 from tests.lab.clients import Lab, wait_until
 from tests.lab.conformance.registry import ask, refusal
 from tests.lab.dialogue import Dialogue, connected
-from tests.lab.test_mqtt import sdk_client
+from tests.lab.sdks import sdk_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
 

@@ -4,10 +4,8 @@ import datetime as dt
 import gc
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from azure.iot import device
 from azure.iot.device.exceptions import ConnectionFailedError, CredentialError
 
 from tests.lab.clients import (
@@ -23,26 +21,13 @@ from tests.lab.clients import (
     username,
     wait_until,
 )
+from tests.lab.sdks import sdk, sdk_client
 from tests.paper import Paper, make
 
 # azure-iot-device itself asks for ssl.PROTOCOL_TLSv1_2.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
 
-sdk: Any = device  # it ships no types
 Device = tuple[str, tuple[Path, Path]]
-
-
-def sdk_client(lab: Lab, device_id: str, files: tuple[Path, Path]) -> Any:
-    assert lab.target.mqtt_proxy
-    assert lab.target.ca_file
-    return sdk.IoTHubDeviceClient.create_from_x509_certificate(
-        x509=sdk.X509(str(files[0]), str(files[1])),
-        hostname=lab.target.hub_host,
-        device_id=device_id,
-        server_verification_cert=lab.target.ca_file.read_text(),
-        proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
-        connection_retry=False,
-    )
 
 
 def test_the_device_sdk_is_heard(lab: Lab, device_files: Device) -> None:

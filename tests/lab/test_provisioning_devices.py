@@ -8,22 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.iot import device
 from azure.iot.device.common import evented_callback
 from azure.iot.device.exceptions import ClientError, ConnectionFailedError
 from azure.iot.hub.models import Twin
 
 from tests.lab.clients import Lab, wait_until
 from tests.lab.provisioning import Service, by_certificate, by_reference
+from tests.lab.sdks import provisioning_client, sdk
 from tests.paper import DAY, Paper, make
-from thingmint.target import PROVISIONING_DEVICES
 
 # azure-iot-device itself asks for ssl.PROTOCOL_TLSv1_2, and paho forgets the socket of a refused connection.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
-sdk: Any = device  # it ships no types
 callbacks: Any = evented_callback
 Register = Callable[..., Any]
 
@@ -39,16 +37,7 @@ def register(lab: Lab, provisioning: Service, subca: Paper, tmp_path: Path) -> R
 
     def attempt(registration_id: str, certificate: Paper | None = None, *chain: Paper, scope: str = "") -> Any:
         files = (certificate or subca.issue(registration_id)).save(tmp_path, "leaf", *chain)
-        assert lab.target.mqtt_proxy
-        assert lab.target.ca_file
-        client = sdk.ProvisioningDeviceClient.create_from_x509_certificate(
-            provisioning_host=PROVISIONING_DEVICES,
-            registration_id=registration_id,
-            id_scope=scope or provisioning.id_scope,
-            x509=sdk.X509(str(files[0]), str(files[1])),
-            server_verification_cert=lab.target.ca_file.read_text(),
-            proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
-        )
+        client = provisioning_client(lab, scope or provisioning.id_scope, registration_id, files)
         try:
             return client.register()
         except (ClientError, ConnectionFailedError) as error:

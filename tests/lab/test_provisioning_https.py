@@ -1,18 +1,15 @@
 """Devices that register over HTTPS or MQTT over websockets, both on 443, through the proxy at the service's real name."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from azure.iot import device
 
 from tests.lab.clients import Lab
 from tests.lab.provisioning import Files, Service
 from tests.lab.provisioning import ask_as_device as ask
+from tests.lab.sdks import provisioning_client
 from tests.paper import Paper, make
 from thingmint.target import PROVISIONING_DEVICES
-
-sdk: Any = device
 
 
 @pytest.fixture
@@ -59,16 +56,6 @@ def test_who_is_refused_over_https(lab: Lab, provisioning: Service, files: Files
 
 @pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
 def test_the_sdk_registers_over_websockets(lab: Lab, provisioning: Service, files: Files) -> None:
-    assert lab.target.mqtt_proxy
-    assert lab.target.ca_file
-    client = sdk.ProvisioningDeviceClient.create_from_x509_certificate(
-        provisioning_host=PROVISIONING_DEVICES,
-        registration_id="web-1",
-        id_scope=provisioning.id_scope,
-        x509=sdk.X509(str(files[0]), str(files[1])),
-        server_verification_cert=lab.target.ca_file.read_text(),
-        proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
-        websockets=True,
-    )
+    client = provisioning_client(lab, provisioning.id_scope, "web-1", files, websockets=True)
     assert client.register().registration_state.assigned_hub == lab.target.hub_host
     lab.registry.delete_device("web-1")

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.clients import Lab, is_closed, publish_packet, wait_until
 from tests.lab.conformance.registry import ask
 from tests.lab.dialogue import connected, inbox, send
-from tests.lab.test_mqtt import sdk_client
+from tests.lab.sdks import sdk_client
 from thingmint.lab.cloud.records import Command
 from thingmint.lab.cloud.registry.identities import created
 from thingmint.lab.cloud.store.store import Store

@@ -4,11 +4,9 @@ import contextlib
 import gc
 import ssl
 from pathlib import Path
-from typing import Any
 
 import pytest
 import socks
-from azure.iot import device
 from azure.iot.device.exceptions import ConnectionFailedError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -16,34 +14,19 @@ from websockets.typing import Subprotocol
 
 from tests.lab.clients import Lab, publish_packet, wait_until
 from tests.lab.provisioning import Service
+from tests.lab.sdks import provisioning_client, sdk, sdk_client
 from tests.lab.websockets import CONNACK, PATH, PONG, REFUSED, is_closed, login, opened
 from tests.paper import Paper, make
-from thingmint.target import PROVISIONING_DEVICES
 
 # azure-iot-device itself asks for ssl.PROTOCOL_TLSv1_2.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
 
-sdk: Any = device  # it ships no types
 Device = tuple[str, tuple[Path, Path]]
-
-
-def sdk_client(lab: Lab, device_id: str, files: tuple[Path, Path]) -> Any:
-    assert lab.target.mqtt_proxy
-    assert lab.target.ca_file
-    return sdk.IoTHubDeviceClient.create_from_x509_certificate(
-        x509=sdk.X509(str(files[0]), str(files[1])),
-        hostname=lab.target.hub_host,
-        device_id=device_id,
-        server_verification_cert=lab.target.ca_file.read_text(),
-        proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
-        connection_retry=False,
-        websockets=True,
-    )
 
 
 def test_the_device_sdk_is_heard_over_websockets(lab: Lab, device_files: Device) -> None:
     device_id, files = device_files
-    client = sdk_client(lab, device_id, files)
+    client = sdk_client(lab, device_id, files, websockets=True)
     try:
         client.connect()
         client.send_message(sdk.Message("x" * 100_000))
@@ -58,7 +41,7 @@ def test_the_device_sdk_is_heard_over_websockets(lab: Lab, device_files: Device)
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_the_device_sdk_with_a_rogue_certificate(lab: Lab, tmp_path: Path) -> None:
     heard = lab.mark()
-    rogue = sdk_client(lab, "rogue", make("Rogue CA").issue("rogue").save(tmp_path, "rogue"))
+    rogue = sdk_client(lab, "rogue", make("Rogue CA").issue("rogue").save(tmp_path, "rogue"), websockets=True)
     with pytest.raises(ConnectionFailedError):
         rogue.connect()
     rogue.shutdown()
@@ -74,17 +57,7 @@ def test_the_provisioning_client_registers_over_websockets(
     provisioning.upload("subca", subca)
     provisioning.enroll_group("sockets")
     files = subca.issue("socket-1").save(tmp_path, "leaf")
-    assert lab.target.mqtt_proxy
-    assert lab.target.ca_file
-    client = sdk.ProvisioningDeviceClient.create_from_x509_certificate(
-        provisioning_host=PROVISIONING_DEVICES,
-        registration_id="socket-1",
-        id_scope=provisioning.id_scope,
-        x509=sdk.X509(str(files[0]), str(files[1])),
-        server_verification_cert=lab.target.ca_file.read_text(),
-        proxy_options=sdk.ProxyOptions("HTTP", *lab.target.mqtt_proxy),
-        websockets=True,
-    )
+    client = provisioning_client(lab, provisioning.id_scope, "socket-1", files, websockets=True)
     assert client.register().registration_state.assigned_hub == lab.target.hub_host
 
 
