@@ -6,6 +6,8 @@ import pytest
 from azure.iot.hub.models import Twin
 
 from tests.lab.clients import Lab, connect_clients
+from tests.lab.conformance.chaos import Storm, storm
+from tests.paper import Paper
 from thingmint import config
 from thingmint.console import Console
 from thingmint.lab import control
@@ -29,6 +31,14 @@ def throttled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield connect_clients(session, running)
     finally:
         control.stop(session)
+
+
+@pytest.fixture(scope="package")
+def stormy(tmp_path_factory: pytest.TempPathFactory, subca: Paper) -> Iterator[Storm]:
+    """Another lab, with --chaos."""
+    session = make_session(tmp_path_factory.mktemp("stormy"), config.load({}), Console(), echo=False, dry=False)
+    with storm(session, subca) as made:
+        yield made
 
 
 @pytest.fixture(scope="package")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from thingmint.lab.cloud.faults.kinds import Fault, Kind
 from thingmint.lab.cloud.provisioning import answers as provisioning
+from thingmint.lab.cloud.signin import answers as signing_in
 from thingmint.lab.cloud.wire import Refusal, arm_error, provider_error, registry_error
 
 Service = Literal["management", "registry", "provisioning", "sign-in"]
@@ -68,8 +69,9 @@ def _management(status: int) -> Refusal:
     match status:
         case 412:
             return provider_error(412_001, "Invalid ETag supplied.")
-        case 429:  # https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
-            return arm_error(429, "TooManyRequests", "Number of requests exceeded the limit. Try again later.")
+        case 429:  # https://github.com/MicrosoftDocs/azure-docs/issues/105248
+            message = "Number of requests for the subscription exceeded the limit. Please try again later."
+            return arm_error(429, "SubscriptionRequestsThrottled", message)
         case 500:
             return arm_error(500, "InternalServerError", "Encountered an internal server error.")
         case _:
@@ -77,28 +79,31 @@ def _management(status: int) -> Refusal:
 
 
 def _registry(status: int) -> Refusal:
-    names = {
-        412: "PreconditionFailed",
-        429: "ThrottlingException",
-        500: "ServerError",
-        503: "ServiceUnavailable",
-    }
-    return registry_error(names[status], "The hub cannot do this at the moment.")
+    name, words = {
+        412: ("PreconditionFailed", "PreconditionFailed"),
+        429: ("ThrottlingException", "TooManyRequests"),
+        # The service's words: https://github.com/Azure/iot-edge-opc-proxy/issues/26
+        500: ("ServerError", "InternalServerError"),
+        503: ("ServiceUnavailable", "ServiceUnavailable"),
+    }[status]
+    return registry_error(name, words, reason="the hub cannot do this at the moment")
 
 
 def _provisioning(status: int) -> Refusal:
-    texts = {412: "Precondition failed.", 429: "Too many requests."}
-    return provisioning.refusal(status * 1000, texts.get(status, "Internal service error."))
+    if status == 429:  # as the tests of https://github.com/Azure/azure-iot-middleware-freertos have it
+        return provisioning.refusal(429_001, "Operations are being throttled for this tenant.")
+    return provisioning.refusal(status * 1000, "Precondition failed." if status == 412 else "Internal service error.")
 
 
 def _sign_in(status: int) -> Refusal:
-    # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-    told = (
-        "AADSTS90055: There are too many incoming requests."
+    # https://learn.microsoft.com/entra/identity-platform/reference-error-codes; the form of a 503 is
+    # https://github.com/Azure/azure-sdk-for-python/issues/14241
+    code, words = (
+        (90055, "There are too many incoming requests.")
         if status == 429
-        else "AADSTS90033: A transient error has occurred. Please try again."
+        else (90033, "A transient error has occurred. Please try again.")
     )
-    return Refusal(status, {"error": "temporarily_unavailable", "error_description": told}, told)
+    return signing_in.refusal(status, "temporarily_unavailable", code, words)
 
 
 _OF = {"management": _management, "registry": _registry, "provisioning": _provisioning, "sign-in": _sign_in}

@@ -89,7 +89,8 @@ class Registering(Connection):
                 self._answer(f"200/?$rid={rid}", told)
         except Refusal as refused:
             self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
-            self._answer(f"{refused.status}/?$rid={rid}", refused.body)
+            wait = (refused.headers or {}).get("Retry-After")
+            self._answer(f"{refused.status}/?$rid={rid}" + (f"&retry-after={wait}" if wait else ""), refused.body)
 
     def _register(self, payload: bytes) -> str:
         try:

@@ -9,7 +9,6 @@ What clients send is neither kept nor told to the log.
 import hmac
 import re
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from thingmint.lab.cloud.hub import Hub
+from thingmint.lab.cloud.signin.answers import refusal
 from thingmint.lab.cloud.signin.tokens import (
     ARM_AUDIENCES,
     LIFETIME,
@@ -28,7 +28,7 @@ from thingmint.lab.cloud.signin.tokens import (
     Signer,
 )
 from thingmint.lab.cloud.tls import SIGN_IN
-from thingmint.lab.cloud.wire import Refusal, now
+from thingmint.lab.cloud.wire import Refusal
 
 _ANY_TENANT = {"common", "organizations", "consumers"}
 _TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -57,7 +57,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
             tenant = named if _TENANT_ID.fullmatch(named) else hub.role.tenant_id
             return _Door(f"{base}/{tenant}", f"{base}/{tenant}/v2.0", tenant, everybody=True)
         if named.casefold() != hub.role.tenant_id.casefold():
-            raise _refusal(400, "invalid_tenant", 90002, f"Tenant '{named}' not found.")
+            raise refusal(400, "invalid_tenant", 90002, f"Tenant '{named}' not found.")
         base = f"https://localhost:{hub.https_port}/{hub.role.tenant_id}"
         return _Door(base, signer.issuer, hub.role.tenant_id, everybody=False)
 
@@ -84,7 +84,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
         asked = request.query_params.get("authorization_endpoint", "")
         authority = re.fullmatch(rf"https://{re.escape(SIGN_IN)}/([^/]+)/oauth2/.*", asked, re.IGNORECASE)
         if authority is None:
-            raise _refusal(400, "invalid_instance", 50049, "Unknown or invalid instance.")
+            raise refusal(400, "invalid_instance", 50049, "Unknown or invalid instance.")
         return JSONResponse(
             {
                 "tenant_discovery_endpoint": f"https://{SIGN_IN}/{authority[1]}/v2.0/.well-known/openid-configuration",
@@ -107,7 +107,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
         (_require_somebody if entrance.everybody else _require_the_labs_own)(hub, form)
         resource = (form.get("resource") or form.get("scope", "").split(" ")[0].removesuffix("/.default")).rstrip("/")
         if resource not in (*ARM_AUDIENCES, *REGISTRY_AUDIENCES, *PROVISIONING_AUDIENCES):
-            raise _refusal(
+            raise refusal(
                 400,
                 "invalid_resource",
                 500011,
@@ -146,7 +146,7 @@ def routes(hub: Hub, signer: Signer) -> list[Route]:
 
 def _applications_alone() -> Refusal:
     told = "The lab signs in applications alone (grant client_credentials): az login --service-principal."
-    return _refusal(400, "unsupported_grant_type", 70003, told)
+    return refusal(400, "unsupported_grant_type", 70003, told)
 
 
 def _in(seconds: int) -> int:
@@ -155,9 +155,9 @@ def _in(seconds: int) -> int:
 
 def _require_somebody(_hub: Hub, form: Mapping[str, str]) -> None:
     if not form.get("client_id"):
-        raise _refusal(400, "invalid_request", 900144, "The request body must contain the parameter: 'client_id'.")
+        raise refusal(400, "invalid_request", 900144, "The request body must contain the parameter: 'client_id'.")
     if not (form.get("client_secret") or form.get("client_assertion")):
-        raise _refusal(
+        raise refusal(
             401,
             "invalid_client",
             7000216,
@@ -168,7 +168,7 @@ def _require_somebody(_hub: Hub, form: Mapping[str, str]) -> None:
 def _require_the_labs_own(hub: Hub, form: Mapping[str, str]) -> None:
     client = form.get("client_id", "")
     if client.casefold() != hub.secrets.client_id:
-        raise _refusal(
+        raise refusal(
             400,
             "unauthorized_client",
             700016,
@@ -176,22 +176,4 @@ def _require_the_labs_own(hub: Hub, form: Mapping[str, str]) -> None:
             told="the sign-in at localhost is for the lab's own application, and this is another",
         )
     if not hmac.compare_digest(form.get("client_secret", "").encode(), hub.secrets.client_secret.encode()):
-        raise _refusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
-
-
-def _refusal(status: int, error: str, code: int, message: str, *, told: str = "") -> Refusal:
-    """An error as the sign-in writes it; its texts begin with AADSTS and a number.
-
-    `told` goes to the log instead of a message that repeats what the body said: a secret may stand in the wrong field.
-    """
-    trace, correlation, moment = uuid.uuid4(), uuid.uuid4(), f"{now():%Y-%m-%d %H:%M:%SZ}"
-    body: dict[str, Any] = {
-        "error": error,
-        "error_description": f"AADSTS{code}: {message} Trace ID: {trace} Correlation ID: {correlation} "
-        f"Timestamp: {moment}",
-        "error_codes": [code],
-        "timestamp": moment,
-        "trace_id": str(trace),
-        "correlation_id": str(correlation),
-    }
-    return Refusal(status, body, told or message)
+        raise refusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
