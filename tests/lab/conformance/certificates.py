@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.lab.clients import Lab, verification
 from tests.lab.conformance.rows import done
-from tests.paper import DAY, Paper
+from tests.paper import DAY, Paper, make
+from tests.strength.forged import NO_TEXT, resigned
 
 
 def refusal(error: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int, str]:
@@ -141,3 +142,19 @@ def form(lab: Lab, subca: Paper) -> None:
     for good in (subca.pem, base64.b64encode(subca.pem), base64.b64encode(der)):
         assert upload_text(lab, good.decode()).properties.thumbprint == subca.thumbprint
         lab.delete_certificate("text")
+
+
+@done("ca-unreadable")
+def unreadable(lab: Lab) -> None:
+    paper = make("ab")
+    good = paper.certificate.public_bytes(serialization.Encoding.DER)
+    for broken in (
+        resigned(paper, paper.key, b"\x0c\x02ab", b"\x0c\x02" + NO_TEXT),  # a name
+        resigned(paper, paper.key, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),  # a version
+        good.replace(bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030108")),  # a curve
+    ):
+        with pytest.raises(HttpResponseError) as error:
+            upload_text(lab, base64.b64encode(broken).decode())
+        assert refusal(error) == (400, "400051")
+    assert upload_text(lab, base64.b64encode(good).decode()).properties.thumbprint == paper.thumbprint
+    lab.delete_certificate("text")

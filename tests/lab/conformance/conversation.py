@@ -138,6 +138,16 @@ def limits(lab: Lab, device_files: Device) -> None:
     assert ask(lab, "DELETE", f"/devices/{device_id}/commands")[2]["totalMessagesPurged"] == 50
 
 
+@done("c2d-topic")
+def topic(lab: Lab, device_files: Device) -> None:
+    device_id, files = device_files
+    assert send(lab, device_id, "x", properties={"a": "%" * 30_000})[0] == 413  # each becomes three
+    assert send(lab, device_id, "x", properties={"a": "p" * 60_000})[0] == 200
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe(inbox(device_id))
+        assert len(dialogue.told().topic) > 60_000
+
+
 @done("c2d-feedback")
 def feedback(lab: Lab, device_files: Device) -> None:
     device_id, _ = device_files

@@ -1,8 +1,14 @@
 """How much and how often: the limits that the other areas do not have."""
 
+import contextlib
+import http.client
+import ssl
+from typing import Any
+
 from tests.lab.clients import Lab
 from tests.lab.conformance.registry import ask
 from tests.lab.conformance.rows import done, left_out
+from tests.lab.provisioning import AUDIENCE
 
 
 @done("throttle")
@@ -35,3 +41,46 @@ def others(throttled: Lab) -> None:
 @done("request-size")
 def request_size(lab: Lab) -> None:
     assert ask(lab, "PUT", "/devices/conf-size", {"statusReason": "x" * 1_000_001})[0] == 413
+
+
+def levels(depth: int) -> Any:
+    nested: Any = []
+    for _ in range(depth - 1):
+        nested = [nested]
+    return nested
+
+
+@done("json-depth")
+def json_depth(lab: Lab) -> None:
+    lab.register("conf-depth")
+    for depth, status in ((64, 404), (65, 400)):  # 404: it is not online, and so the body was taken
+        call = {"methodName": "led", "payload": levels(depth - 1)}
+        assert ask(lab, "POST", "/twins/conf-depth/methods", call)[0] == status
+    for path, audience in (
+        (f"{lab.arm_path}?api-version=2023-06-30", "https://management.azure.com"),
+        ("/enrollments/conf-depth?api-version=2021-10-01", AUDIENCE),
+    ):
+        deep = {"optionalDeviceInformation": levels(64)}
+        assert lab.request("PUT", path, body=deep, headers=lab.bearer(audience))[0] == 400
+
+
+@done("two-lengths")
+def two_lengths(lab: Lab) -> None:
+    body = b'{"query": "SELECT * FROM devices"}'
+    length = ("Content-Length", str(len(body)))
+    token = ("Authorization", lab.bearer("https://iothubs.azure.net")["Authorization"])
+    for lengths, expected in (
+        ([length], 200),
+        ([length, ("Content-Length", str(len(body) + 1))], 400),
+        ([length, ("Transfer-Encoding", "chunked")], 400),
+    ):
+        context = ssl.create_default_context(cafile=str(lab.target.ca_file))
+        connection = http.client.HTTPSConnection("localhost", lab.running.https_port, context=context, timeout=10)
+        with contextlib.closing(connection):
+            connection.putrequest("POST", "/devices/query?api-version=2021-04-12")
+            for header in (token, *lengths):
+                connection.putheader(*header)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            response.read()
+            assert (response.status, response.will_close) == (expected, expected == 400)
