@@ -1,12 +1,16 @@
 """Resource groups, hub and provisioning service: made, linked, changed, looked up."""
 
+from pathlib import Path
+
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from tests.lab.account import HUB, PLACE, Account, refused
 from tests.lab.clients import Lab
 from tests.lab.conformance.rows import done, left_out, not_done
+from tests.lab.provisioning import Service
 from tests.lab.test_subscriptions import look_up
+from tests.paper import Paper
 
 
 def filled(account: Account) -> None:
@@ -76,6 +80,22 @@ def links(account: Account) -> None:
     with pytest.raises(HttpResponseError) as error:
         account.make_service(account.link(), account.link())
     assert refused(error) == (400, "400303")
+
+
+@done("link-outlives-hub")
+def link_outlives_hub(alone: Lab, subca: Paper, tmp_path: Path) -> None:
+    service = Service(alone)
+    service.upload("subca", subca)
+    service.enroll_group("fleet")
+    headers = alone.bearer("https://management.azure.com")
+    assert alone.request("DELETE", f"{alone.arm_path}?api-version=2023-06-30", headers=headers)[0] == 202
+    with pytest.raises(HttpResponseError):
+        alone.arm.iot_hub_resource.get(alone.target.resource_group, alone.target.hub)
+    group, name = service.names
+    (link,) = service.management.iot_dps_resource.get(name, group).properties.iot_hubs or []
+    assert link.name == alone.target.hub_host
+    status, told = service.register("conf-link", subca.issue("conf-link").save(tmp_path, "leaf"))
+    assert (status, told["status"], told["registrationState"]["status"]) == (200, "failed", "failed")
 
 
 @done("location-stays")
