@@ -26,6 +26,7 @@ _ECONNREFUSED, _EINVAL = 111, 22
 _NOT_AUTHORISED = 5  # MQTT 3.1.1, 3.2.2.3
 _INTERVAL_SECONDS = 20
 _TICK_SECONDS = 0.1
+_LARGEST_INT = 2**31 - 1  # of C's int
 _MODULE, _DPS = "azure_iot_hub_sample", "azure_iot_hub_dps"
 
 
@@ -133,7 +134,7 @@ class _Application:
         self._tell("AZURE_IOT_HUB_EVT_READY")
         desired = line.twin().get("desired", {})
         self._tell("AZURE_IOT_HUB_EVT_TWIN_RECEIVED")
-        self._interval = self._wanted(desired) or self._interval
+        self._apply(self._wanted(desired))
         self.said = self._send(line)
         self._heard(self.said)
         while self._pause:
@@ -157,9 +158,9 @@ class _Application:
         match news:
             case conversation.Desired(values=values):
                 self._tell("AZURE_IOT_HUB_EVT_TWIN_DESIRED_RECEIVED")
-                if interval := self._wanted(values):
+                if (interval := self._wanted(values)) >= 0:
                     line.report({"telemetryInterval": interval})
-                    self._interval, self._due = interval, 0.0  # the next event leaves at once
+                    self._apply(interval)
                     self._tell(f"New telemetry interval has been applied: {interval}")
                     self._tell("AZURE_IOT_HUB_EVT_TWIN_RESULT_SUCCESS")
             case conversation.Call(method=method, payload=payload, answer=answer):
@@ -176,14 +177,23 @@ class _Application:
             case conversation.Gone():
                 raise line.broke()
 
-    def _wanted(self, desired: dict[str, Any]) -> int | None:
-        """As the sample reads it: a number, or a text that begins with one; what is not positive changes nothing."""
-        value = desired.get("telemetryInterval")
-        if value is None:
+    def _apply(self, interval: int) -> None:
+        if interval > 0:
+            self._interval, self._due = interval, 0.0  # the next event leaves at once
+
+    def _wanted(self, desired: dict[str, Any]) -> int:
+        """As the sample reads it: a number, or a text that begins with one, else 0; -1 where there is neither."""
+        if "telemetryInterval" not in desired:
             self._tell("No 'telemetryInterval' object in the device twin")
-            return None
-        digits = re.match(r"\s*(\d{1,9})", str(value), re.ASCII)
-        return int(digits[1]) or None if digits and not isinstance(value, bool) else None
+            return -1
+        value = desired["telemetryInterval"]
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            self._log.write("wrn", _MODULE, "Invalid telemetry interval format received")
+            return -1
+        if isinstance(value, str):
+            digits = re.match(r"\s*([+-]?\d{1,9})", value, re.ASCII)
+            return int(digits[1]) if digits else 0
+        return min(int(value), _LARGEST_INT)
 
     def _tell(self, text: str) -> None:
         self._log.write("inf", _MODULE, text)
