@@ -28,7 +28,17 @@ def modes(lab: Lab) -> None:
     etag = lab.registry.get_device("conf-bulk-1").etag
     assert run(lab, item("conf-bulk-1", "updateIfMatchETag", e_tag=etag)) == []
     assert run(lab, item("conf-bulk-1", "deleteIfMatchETag", e_tag=etag)) == [("conf-bulk-1", 412001)]
-    assert run(lab, item("conf-bulk-1", "delete"), item("conf-bulk-2", "delete")) == []
+    either = "createOrUpdateIfMatchETag"
+    assert run(lab, item("conf-bulk-1", either, e_tag=etag, status="enabled")) == [("conf-bulk-1", 412001)]
+    etag = lab.registry.get_device("conf-bulk-1").etag
+    assert run(lab, item("conf-bulk-1", either, e_tag=etag, status="enabled")) == []
+    assert lab.registry.get_device("conf-bulk-1").status == "enabled"
+    etag = lab.registry.get_device("conf-bulk-1").etag
+    assert run(lab, item("conf-bulk-1", "deleteIfMatchETag", e_tag=etag), item("conf-bulk-2", "delete")) == []
+    assert run(lab, item("conf-bulk-1", "delete"), item("conf-bulk-2", "delete")) == [
+        ("conf-bulk-1", 404001),
+        ("conf-bulk-2", 404001),
+    ]
     assert run(lab, item("conf-bulk-1", "nothing")) == [("conf-bulk-1", 400004)]
 
 

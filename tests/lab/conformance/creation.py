@@ -1,12 +1,14 @@
 """Resource groups, hub and provisioning service: made, linked, changed, looked up."""
 
+import ssl
 from pathlib import Path
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from tests.lab.account import HUB, PLACE, Account, refused
-from tests.lab.clients import Lab
+from tests.lab.clients import Lab, mqtt_connect, tls
+from tests.lab.conformance.registry import ask
 from tests.lab.conformance.rows import done, left_out, not_done
 from tests.lab.provisioning import Service
 from tests.lab.test_subscriptions import look_up
@@ -107,12 +109,15 @@ def location(account: Account) -> None:
 
 
 @done("no-hub")
-def no_hub(account: Account) -> None:
+def no_hub(account: Account, subca: Paper, tmp_path: Path) -> None:
     with pytest.raises(HttpResponseError) as error:
         account.hubs.get(account.group, account.hub)
     assert error.value.status_code == 404
-    with pytest.raises(Exception, match="Not Found"):
-        account.lab.registry.get_devices(1)
+    status, headers, _ = ask(account.lab, "GET", "/devices")
+    assert (status, headers["iothub-errorcode"]) == (404, "IotHubNotFound")
+    files = subca.issue("conf-no-hub").save(tmp_path, "leaf")
+    with pytest.raises((ssl.SSLError, ConnectionError)), tls(account.lab, files) as connection:
+        mqtt_connect(account.lab, connection, "conf-no-hub")
 
 
 @left_out("other-names")
@@ -128,8 +133,17 @@ def look_ups(lab: Lab) -> None:
     t = lab.target
     assert [one["tenantId"] for one in look_up(lab, "/tenants")[1]["value"]] == [t.tenant_id]
     assert [one["subscriptionId"] for one in look_up(lab, "/subscriptions")[1]["value"]] == [t.subscription_id]
-    where = f"/subscriptions/{t.subscription_id}/resources?$filter=name eq '{t.hub}'"
-    assert [one["name"] for one in look_up(lab, where)[1]["value"]] == [t.hub]
+    both = [t.hub, t.provisioning_service]
+    for condition, found in (
+        (f"name eq '{t.hub}'", [t.hub]),
+        ("resourceType eq 'Microsoft.Devices/provisioningServices'", [t.provisioning_service]),
+        (f"resourceGroup eq '{t.resource_group}'", both),
+        ("resourceGroup eq 'elsewhere'", []),
+        ("location eq 'australiaeast'", both),
+        ("location eq 'westeurope'", []),
+    ):
+        where = f"/subscriptions/{t.subscription_id}/resources?$filter={condition}"
+        assert [one["name"] for one in look_up(lab, where)[1]["value"]] == found, condition
 
 
 @left_out("locations")

@@ -115,7 +115,16 @@ def custom(provisioning: Service) -> None:
 
 
 @left_out("dps-queries")
-def queries(provisioning: Service) -> None:
+def queries(provisioning: Service, subca: Paper) -> None:
+    provisioning.upload("subca", subca)
+    found, asked = [], {"x-ms-max-item-count": "1"}
+    for group in ("one", "two"):
+        provisioning.enroll_group(group)
+    for _ in range(2):
+        page = provisioning.ask("POST", "enrollmentGroups/query", body={"query": "SELECT *"}, headers=asked)
+        found += [one["enrollmentGroupId"] for one in page.json()]
+        asked["x-ms-continuation"] = page.headers.get("x-ms-continuation", "")
+    assert (found, asked["x-ms-continuation"]) == (["one", "two"], "")
     where = {"query": "SELECT * FROM enrollments WHERE provisioningStatus = 'enabled'"}
     assert provisioning.ask("POST", "enrollments/query", body=where).status_code == 501
 

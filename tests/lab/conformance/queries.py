@@ -43,7 +43,19 @@ def conditions(places: Lab) -> None:
         "2",
     ]
     assert ids(places, "lastActivityTime < '2000-01-01'") == ["0", "1", "2"]
-    assert ids(places, "properties.desired.interval * 2 = 120") == ["0"]
+    for condition, found in (
+        ("!= 60", ["1", "2"]),
+        ("<> 60", ["1", "2"]),
+        ("< 61", ["0"]),
+        ("<= 61", ["0", "1"]),
+        ("> 61", ["2"]),
+        ("+ 1 = 62", ["1"]),
+        ("- 1 = 60", ["1"]),
+        ("* 2 = 120", ["0"]),
+        ("/ 2 = 31", ["2"]),
+        ("% 2 = 1", ["1"]),
+    ):
+        assert ids(places, f"properties.desired.interval {condition}") == found, condition
 
 
 @done("query-functions")
@@ -67,6 +79,9 @@ def null(places: Lab) -> None:
     assert ids(places, "statusReason = null") == ["0", "1", "2"]
     assert ids(places, "tags.conf.none = null") == []
     assert ids(places, "tags.conf.none != 'x'") == []
+    assert ids(places, "tags.conf.region = 1") == []
+    assert ids(places, "tags.conf.region != 1") == ["0", "1", "2"]
+    assert ids(places, "tags.conf.region < 1 OR tags.conf.region >= 1") == []
 
 
 @done("query-not")
@@ -94,8 +109,12 @@ def names(places: Lab) -> None:
 def aggregates(places: Lab) -> None:
     where = "FROM devices WHERE is_defined(tags.conf)"
     assert rows(places, f"SELECT COUNT() AS total {where}") == [{"total": 3}]
-    text = f"SELECT tags.conf.region AS region, COUNT() AS n, MAX(properties.desired.interval) AS most {where} GROUP BY tags.conf.region"
-    assert rows(places, text) == [{"region": "US", "n": 2, "most": 61}, {"region": "EU", "n": 1, "most": 62}]
+    of_each = ", ".join(f"{name}(properties.desired.interval) AS {name}" for name in ("AVG", "SUM", "MIN", "MAX"))
+    text = f"SELECT tags.conf.region AS region, COUNT() AS n, {of_each} {where} GROUP BY tags.conf.region"
+    assert rows(places, text) == [
+        {"region": "US", "n": 2, "AVG": 60.5, "SUM": 121, "MIN": 60, "MAX": 61},
+        {"region": "EU", "n": 1, "AVG": 62, "SUM": 62, "MIN": 62, "MAX": 62},
+    ]
 
 
 @done("query-top")
@@ -110,6 +129,14 @@ def pages(places: Lab) -> None:
     second = places.registry.query_iot_hub(specification, first.continuation_token, 2)
     assert [twin.device_id[-1] for twin in first.items + second.items] == ["0", "1", "2"]
     assert second.continuation_token is None
+    many = [{"id": f"conf-page-{number}", "importMode": "create"} for number in range(1001)]
+    hundreds = [many[at : at + 100] for at in range(0, len(many), 100)]
+    assert {ask(places, "POST", "/devices", some)[0] for some in hundreds} == {200}
+    for wanted, given in (({}, 100), ({"x-ms-max-item-count": "1001"}, 1000)):
+        _, headers, found = ask(places, "POST", "/devices/query", {"query": "SELECT * FROM devices"}, **wanted)
+        assert (len(found), headers["x-ms-item-type"], "x-ms-continuation" in headers) == (given, "Twin", True)
+    for some in hundreds:
+        assert ask(places, "POST", "/devices", [one | {"importMode": "delete"} for one in some])[0] == 200
 
 
 @done("query-invalid")

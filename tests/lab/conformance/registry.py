@@ -59,6 +59,7 @@ def etags(lab: Lab) -> None:
         lab.registry.update_device_with_certificate_authority("conf-etags", made.etag, "enabled")
     assert refusal(error) == (412, "PreconditionFailed")
     assert ask(lab, "DELETE", "/devices/conf-etags")[0] == 412  # no If-Match
+    assert ask(lab, "DELETE", "/devices/conf-etags", **{"If-Match": f'"{made.etag}"'})[0] == 412
     lab.registry.delete_device("conf-etags")
 
 
@@ -68,6 +69,10 @@ def kinds(lab: Lab) -> None:
     assert keyed.authentication.symmetric_key.primary_key
     pinned = lab.registry.create_device_with_x509("conf-pinned", "a" * 40, "b" * 40, "enabled")
     assert pinned.authentication.x509_thumbprint.primary_thumbprint == "A" * 40
+    kinds = [lab.registry.get_device(name).authentication.type for name in ("conf-sas", "conf-pinned")]
+    lab.register("conf-below-a-ca")
+    kinds.append(lab.registry.get_device("conf-below-a-ca").authentication.type)
+    assert kinds == ["sas", "selfSigned", "certificateAuthority"]
 
 
 @done("device-status-reason")

@@ -1,12 +1,15 @@
 """Signing in: tokens of the lab's own sign-in, and shared access policies."""
 
+from urllib.parse import urlencode
+
+import jwt
 from azure.iot.hub.sastoken import SasToken
 
 from tests.lab.clients import Lab
 from tests.lab.conformance.registry import ask
 from tests.lab.conformance.rows import done, left_out
 from tests.lab.provisioning import AUDIENCE
-from tests.lab.test_sign_in import TENANT, sign_in, subscriptions
+from tests.lab.test_sign_in import TENANT, form, sign_in, subscriptions
 from thingmint.lab.cloud.tls import SIGN_IN
 
 
@@ -105,6 +108,17 @@ def any_application(lab: Lab) -> None:
     assert subscriptions(lab, answer["access_token"]) == 200
     status, answer = sign_in(lab, path="oauth2/token", scope="", resource="https://management.core.windows.net/")
     assert (status, answer["resource"]) == (200, "https://management.core.windows.net/")
+    login = lab.target.login
+    assert login
+    for client, secret, expected in (
+        (login.client_id, login.secret, 200),
+        (login.client_id, "another", 401),
+        ("another", login.secret, 400),
+    ):
+        text = urlencode(form(client_id=client, client_secret=secret))
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        path = f"/{login.tenant_id}/oauth2/v2.0/token"
+        assert lab.request("POST", path, text=text, headers=kind)[0] == expected
 
 
 @done("sign-in-without-secret")
@@ -126,3 +140,9 @@ def metadata(lab: Lab) -> None:
     assert status == 200
     assert answer["issuer"] == f"https://{SIGN_IN}/{TENANT}/v2.0"
     assert answer["token_endpoint"].startswith(f"https://{SIGN_IN}/{TENANT}/")
+    status, keys = lab.ask("GET", answer["jwks_uri"])
+    assert status == 200
+    token = sign_in(lab)[1]["access_token"]
+    (key,) = [one for one in keys["keys"] if one["kid"] == jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, jwt.PyJWK(key), algorithms=["ES256"], options={"verify_aud": False})
+    assert claims["appid"] == "some-client"

@@ -46,6 +46,8 @@ def replace(lab: Lab) -> None:
     twin = lab.registry.replace_twin("conf-twin-replace", Twin(tags={"c": 2}))
     assert twin.tags == {"c": 2}
     assert twin.properties.desired["b"] == 1  # what the body does not name stays
+    twin = lab.registry.replace_twin("conf-twin-replace", Twin(properties={"desired": {"d": 3}}))
+    assert (twin.tags, "b" in twin.properties.desired, twin.properties.desired["d"]) == ({"c": 2}, False, 3)
 
 
 @done("twin-metadata")
@@ -99,6 +101,9 @@ def depth(lab: Lab) -> None:
         ten = {"level": ten}
     assert patched(lab, "conf-twin-depth", tags=ten).tags == ten
     assert ask(lab, "PATCH", "/twins/conf-twin-depth", {"tags": {"level": ten}})[0] == 400
+    for desired, status in ((ten, 200), ({"level": ten}, 400)):
+        body = {"properties": {"desired": desired}}
+        assert ask(lab, "PATCH", "/twins/conf-twin-depth", body)[0] == status
 
 
 @done("twin-sizes")
