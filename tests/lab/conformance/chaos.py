@@ -208,6 +208,7 @@ def provisioning(stormy: Storm) -> None:
         (Kind.THROTTLED_UNNAMED, 429, 429001),
         (Kind.FAILED, 500, 500000),
         (Kind.UNAVAILABLE, 503, 503000),
+        (Kind.UNAVAILABLE_UNNAMED, 503, 503000),
     ):
         told, headers, body = stormy.refused(kind, Point.READ, "GET /enrollmentGroups/{}")
         assert (told, headers["x-ms-error-code"], body["errorCode"]) == (status, str(code), code)

@@ -32,7 +32,7 @@ def twin_read(lab: Lab, device_files: Device) -> None:
         dialogue.subscribe("$iothub/twin/res/#")
         dialogue.publish("$iothub/twin/GET/?$rid=7")
         told = dialogue.told()
-    assert told.topic == "$iothub/twin/res/200/?$rid=7"
+    assert (told.topic, told.qos) == ("$iothub/twin/res/200/?$rid=7", 0)
     assert told.json == {"desired": {"a": 1, "$version": 2}, "reported": {"$version": 1}}
 
 

@@ -21,9 +21,13 @@ def certificates(lab: Lab, device_files: Device, tmp_path: Path) -> None:
     device_id, files = device_files
     with tls(lab, files) as connection:
         assert mqtt_connect(lab, connection, device_id) == 0
-    stranger = make("Rogue CA").issue(device_id).save(tmp_path, "stranger")
-    with pytest.raises((ssl.SSLError, ConnectionError)), tls(lab, stranger) as connection:
-        mqtt_connect(lab, connection, device_id)
+    unproven = make("Unproven CA")
+    lab.upload("unproven", unproven, verified=False)
+    for ca in (unproven, make("Rogue CA")):
+        stranger = ca.issue(device_id).save(tmp_path, "stranger")
+        with pytest.raises((ssl.SSLError, ConnectionError)), tls(lab, stranger) as connection:
+            mqtt_connect(lab, connection, device_id)
+    lab.delete_certificate("unproven")
 
 
 @done("chain-strict")
@@ -122,9 +126,13 @@ def no_qos_2(lab: Lab, device_files: Device) -> None:
 @done("message-size")
 def message_size(lab: Lab, device_files: Device) -> None:
     device_id, files = device_files
+    topic = f"devices/{device_id}/messages/events/"
+    around = len(publish_packet(topic, b"x" * 262_000)) - 262_000
     with tls(lab, files) as connection:
         mqtt_connect(lab, connection, device_id)
-        connection.sendall(publish_packet(f"devices/{device_id}/messages/events/", b"x" * 262_144)[:4096])
+        connection.sendall(publish_packet(topic, b"x" * (262_144 - around)))
+        assert connection.recv(4) == b"\x40\x02\x00\x07"
+        connection.sendall(publish_packet(topic, b"x" * (262_145 - around))[:4096])
         assert is_closed(connection)
 
 

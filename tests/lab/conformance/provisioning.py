@@ -80,7 +80,7 @@ def etags(provisioning: Service, subca: Paper) -> None:
 @done("dps-ids")
 def ids(provisioning: Service, subca: Paper) -> None:
     provisioning.upload("subca", subca)
-    for good in ("a", "A.b_c:9-"):
+    for good in ("a", "A.b_c:9-", "a" * 128):
         provisioning.enroll_group(good)
     for bad in ("a_", "a.", "b c", "a" * 129):
         assert provisioning.ask("PUT", f"enrollmentGroups/{bad}", body=by_reference(bad)).status_code == 400

@@ -75,7 +75,7 @@ def etags(lab: Lab) -> None:
 @done("twin-values")
 def values(lab: Lab) -> None:
     lab.register("conf-twin-values")
-    greatest = {"number": 4503599627370495, "text": "x" * 4096, "list": [1, {"a": True}]}
+    greatest = {"number": 4503599627370495, "text": "x" * 4096, "list": [1, {"a": True}], "x" * 1024: 1}
     assert patched(lab, "conf-twin-values", tags=greatest).tags == greatest
     for wrong in (
         {"a.b": 1},
