@@ -1,11 +1,9 @@
 """The verbs of thingmint, a short function each, and the boundary that turns errors into exit codes."""
 
 import atexit
-import contextlib
 import functools
 import importlib.util
 import inspect
-import select
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -58,18 +56,16 @@ def _session(echo: bool, dry: bool) -> "Session":
 
 def _reader_left() -> bool:
     """Whether it was stdout or stderr that broke: what could not be written is still waiting there."""
+    from thingmint.console import reader_left
+
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:
                 stream.flush()
         except BrokenPipeError:
             return True
-        # Where nothing is kept back (PYTHONUNBUFFERED), the pipe itself tells. Windows has no poll.
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            asked = select.poll()
-            asked.register(stream.fileno(), select.POLLERR)
-            if any(event & select.POLLERR for _, event in asked.poll(0)):
-                return True
+        if reader_left(stream):  # where nothing was kept back
+            return True
     return False
 
 

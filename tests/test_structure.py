@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "ids": {"errors"},
-    "console": set(),
+    "console": {"errors"},
     "render": set(),
     "passphrase": {"console", "errors"},
     "sealed": {"errors"},

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Task
+
+from thingmint.errors import ToolError
 
 _LINE_SECONDS = 10.0
 
@@ -65,8 +68,32 @@ class Console:
             self.say(f"next: {self._next_step}")
 
     def result(self, text: str) -> None:
-        if self.results:
+        """Raises ToolError where stdout is closed or cannot be written, BrokenPipeError where its reader is gone."""
+        if not self.results:
+            return
+        self.require_output()
+        try:
             _write(text, sys.stdout)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            sys.stdout = None  # what it still holds would fail once more at the end
+            raise ToolError(
+                f"stdout cannot be written: {error.strerror}. What was to be shown last is lost.",
+                things_to_try=["make room where it goes, or send it elsewhere, then run this again"],
+            ) from None
+
+    def require_output(self) -> None:
+        """Before anything is done whose whole point is to be shown. Raises as `result` does."""
+        if not self.results:
+            return
+        if sys.stdout is None:
+            raise ToolError(
+                "stdout is closed, so that nothing can be shown.",
+                things_to_try=["leave out `>&-`", "to see nothing, send it to /dev/null (on Windows: NUL)"],
+            )
+        if reader_left(sys.stdout):
+            raise BrokenPipeError
 
     def result_json(self, value: Any) -> None:
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
@@ -195,6 +222,16 @@ class Console:
         if not answer:
             self.say()
         return answer.strip()
+
+
+def reader_left(stream: TextIO | None) -> bool:
+    """Whether a pipe's reader is gone, told before anything is written. Windows has no poll: False there."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no poll, or no file behind it
+        asked = select.poll()
+        # Linux says ERR of a pipe without reader, the BSDs say HUP.
+        asked.register(stream.fileno(), select.POLLERR)  # type: ignore[union-attr]
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))
+    return False
 
 
 def _write(text: str, stream: TextIO | None, *, end: str = "\n") -> None:

@@ -1,19 +1,25 @@
 """A device's whole conversation as a user rehearses it: the simulated device in one terminal, the tasks in another."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
 from tests.commands.test_modem import modem
-from tests.lab.clients import wait_until
+from tests.lab.clients import connect_clients, mqtt_connect, publish_packet, tls, wait_until
+from thingmint import config
+from thingmint.console import Console
+from thingmint.lab import control
+from thingmint.session import make_session
 
 
 @contextmanager
@@ -121,6 +127,78 @@ def test_events_of_all_devices_are_lines_for_people(loaded: CommandLine) -> None
         line = following.stdout.readline().rstrip("\n")
     assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  {IMEI}  {re.escape(sent)}", line)
     wait_until(lambda: following.poll() is not None)
+
+
+@contextmanager
+def speaking(line: CommandLine) -> Iterator[Callable[[bytes], None]]:
+    """The device by bare MQTT: what is handed over is sent, and acknowledged by the hub."""
+    session = make_session(line.workspace, config.load({}), Console())
+    running = control.running(session)
+    assert running
+    lab = connect_clients(session, running)
+    folder = line.workspace / "devices"
+    with tls(lab, (folder / f"{IMEI}.chain.pem", folder / f"{IMEI}.key")) as wire:
+        assert mqtt_connect(lab, wire, IMEI) == 0
+
+        def send(body: bytes) -> None:
+            wire.sendall(publish_packet(f"devices/{IMEI}/messages/events/", body))
+            assert wire.recv(4)
+
+        yield send
+
+
+def test_a_body_that_is_no_text_is_given_to_the_byte(loaded: CommandLine) -> None:
+    loaded.ok("lab-up")
+    with events(loaded, "--json") as as_json, events(loaded) as for_people, speaking(loaded) as send:
+        for body in (b"\xff\x00caf\xc3\xa9\n", "café\u202e\n".encode()):
+            send(body)
+        assert as_json.stdout
+        assert for_people.stdout
+        binary, text = (json.loads(as_json.stdout.readline()) for _ in range(2))
+        shown = [for_people.stdout.readline().rstrip("\n").split("  ", 2)[2] for _ in range(2)]
+    assert (binary["bodyBase64"], "body" in binary) == ("/wBjYWbDqQo=", False)
+    assert (text["body"], "bodyBase64" in text) == ("café\u202e\n", False)
+    assert shown == [r"\xff\x00café\n", r"café\u202e\n"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes a stream")
+@pytest.mark.parametrize("words", ["twin --set a=1", "method --name led", "events"])
+def test_a_closed_stdout_is_told_before_anything_is_done(bare: CommandLine, words: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"exec '{INVOKE}' {words} --imei {IMEI} >&-"], cwd=ROOT, env=bare.environment, check=False,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "stdout is closed, so that nothing can be shown" in done.stderr
+    assert not bare.workspace.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is noticed at the next event")
+def test_a_reader_that_goes_away_is_noticed_without_an_event(loaded: CommandLine) -> None:
+    with subprocess.Popen(
+        [INVOKE, "events"], cwd=ROOT, env=loaded.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(process, "following what")
+        assert process.stdout
+        process.stdout.close()
+        assert process.wait(10) == 141
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a full device to write to")
+def test_a_stdout_that_is_full_is_no_fault_of_the_workspace(loaded: CommandLine) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(
+            [INVOKE, "events"], cwd=ROOT, env=loaded.environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+        until(process, "following what")
+        loaded.ok("connect", "--imei", IMEI)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert "error: stdout cannot be written: No space left on device. What was to be shown last is lost." in err
+    assert "make room where it goes, or send it elsewhere" in err
+    assert "Exception" not in err
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from thingmint.errors import InputError, ToolError
 from thingmint.lab import control
 from thingmint.lab.cloud import server
 from thingmint.lab.cloud.journal import Journal
-from thingmint.lab.cloud.store import messages
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabRecord, Role, write
 from thingmint.session import Session
@@ -256,13 +255,3 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
             journal.write(f"{number} " + "x" * 990)
     assert folder.log.stat().st_size < 1_300_000
     assert folder.log.read_text().splitlines()[-1].split()[1] == "1999"
-
-
-def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
-    with contextlib.closing(Store(tmp_path / "db")) as store:
-        moment = dt.datetime.now(dt.UTC)
-        for start in range(0, messages.KEPT + 5, 5):
-            store.heard("thing", [(str(start + number).encode(), {}) for number in range(5)], moment)
-        kept = store.messages.of("thing", after=0)
-    assert len(kept) == messages.KEPT
-    assert kept[0].body == b"5"

@@ -173,6 +173,15 @@ def test_names_and_payloads_stay_text(lab: Lab, device: Device, tmp_path: Path) 
     assert row(parts, "thing'*(1)")
 
 
+def test_what_is_no_text_is_shown_byte_by_byte(lab: Lab, device: Device) -> None:
+    with connected(lab, device) as line, watch(lab, device[0]) as stream:
+        send(line, device[0], b"\xe9t\xc3\xa9\x00")
+        stream.until(lambda now: now["telemetry"] and now["telemetry"][0]["text"] == r"\xe9té\x00")
+        send(line, device[0], b"\xff" * 2000)
+        parts = stream.until(lambda now: now["telemetry"][0]["text"].endswith("… (2000 bytes)"))
+    assert parts["telemetry"][0]["text"].startswith(r"\xff\xff")
+
+
 def test_much_is_cut_to_the_newest_with_a_count(lab: Lab, device: Device) -> None:
     device_id, _ = device
     for start in range(0, 300, 100):

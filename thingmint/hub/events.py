@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from thingmint.errors import HubError, InputError
+from thingmint.errors import HubError, InputError, ThingmintError
 from thingmint.hub.credentials import quiet_sdk_loggers
 from thingmint.hub.evidence import scrub
 from thingmint.hub.transport import client_options, patiently
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 POLICY = "service"  # the least that may read: ServiceConnect
+_LOOK_SECONDS = 1.0
 _DEVICE = b"iothub-connection-device-id"
 
 
@@ -25,7 +26,7 @@ _DEVICE = b"iothub-connection-device-id"
 class Event:
     device_id: str
     received_at: dt.datetime
-    body: str
+    body: bytes
     properties: dict[str, str]
 
 
@@ -76,23 +77,32 @@ def endpoint_of(endpoints: Mapping[str, Any], key: str, target: Target) -> Endpo
     return Endpoint(str(found.path), ";".join(f"{name}={value}" for name, value in parts.items()))
 
 
-def follow(target: Target, source: Endpoint, tell: Callable[[Event], None]) -> None:
-    """What arrives from now on, until this is interrupted. Raises HubError where reading fails."""
+def follow(target: Target, source: Endpoint, tell: Callable[[Event | None], None]) -> None:
+    """What arrives from now on, until this is interrupted, or `tell` raises; it is given None where nothing arrived for a while.
+
+    Raises HubError where reading fails.
+    """
     sdk: Any = importlib.import_module("azure.eventhub")
     quiet_sdk_loggers()
     failures: list[Exception] = []
+    own: list[Exception] = []
     client = sdk.EventHubConsumerClient.from_connection_string(source.connection_string, consumer_group="$Default")
 
     def heard(_partition: Any, event: Any) -> None:
-        if event is not None:
-            tell(event_of(event))
+        try:
+            tell(event_of(event) if event is not None else None)
+        except (OSError, ThingmintError) as error:  # the SDK would take it for a failure of its own
+            own.append(error)
+            client.close()  # which ends receive()
 
     def failed(_partition: Any, error: Exception) -> None:
         failures.append(error)
-        client.close()  # which ends receive()
+        client.close()
 
     with client:
-        client.receive(on_event=heard, on_error=failed, starting_position="@latest")
+        client.receive(on_event=heard, on_error=failed, starting_position="@latest", max_wait_time=_LOOK_SECONDS)
+    if own:
+        raise own[0]
     if failures:
         raise HubError(
             f"reading the events of {target.hub} failed.",
@@ -102,11 +112,12 @@ def follow(target: Target, source: Endpoint, tell: Callable[[Event], None]) -> N
 
 
 def event_of(event: Any) -> Event:
-    """From azure-eventhub's EventData."""
+    """From azure-eventhub's EventData, whose body is bytes, whole or in pieces: devices send no other kind."""
+    data = event.body
     return Event(
         device_id=_text(event.system_properties.get(_DEVICE, b"")),
         received_at=event.enqueued_time,
-        body=event.body_as_str(encoding="UTF-8"),
+        body=data if isinstance(data, bytes) else b"".join(data),
         properties={_text(name): _text(value) for name, value in (event.properties or {}).items()},
     )
 

@@ -1,8 +1,7 @@
-"""The lab from outside: start, find, stop it, and read back what its hub heard."""
+"""The lab from outside: start, find and stop it, and where it answers."""
 
 import contextlib
 import dataclasses
-import datetime as dt
 import os
 import signal
 import sys
@@ -14,9 +13,10 @@ from typing import Any
 
 from thingmint import files
 from thingmint.config import Settings
-from thingmint.errors import HubError, InputError, ToolError
-from thingmint.lab import holdings, state
+from thingmint.errors import InputError, ToolError
+from thingmint.lab import heard, holdings, state
 from thingmint.lab.chaos import Chaos
+from thingmint.lab.heard import Follower, Heard
 from thingmint.lab.listen import Listen
 from thingmint.lab.requests import answering, request, secrets_of
 from thingmint.lab.state import LabFolder, LabRecord, Role
@@ -25,18 +25,6 @@ from thingmint.target import ServicePrincipal, Target
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-_LOOK_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Heard:
-    """One message that the lab's hub received and kept."""
-
-    sequence: int
-    device_id: str
-    received_at: dt.datetime
-    body: str
-    properties: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -89,37 +77,11 @@ class RunningLab:
     def telemetry(self, device_id: str, *, after: int = 0, newest: bool = False) -> list[Heard]:
         """What the hub heard from this device (from all, where it is empty) with a higher sequence than `after`, oldest
         first; or the newest alone."""
-        from urllib.parse import urlencode
+        return heard.telemetry(LabFolder(self.folder), self.https_port, device_id, after=after, newest=newest)
 
-        lab = LabFolder(self.folder)
-        query = urlencode({"device": device_id, "after": after, **({"newest": 1} if newest else {})})
-        try:
-            messages = request(lab, self.https_port, secrets_of(lab), "GET", f"/lab/telemetry?{query}")["messages"]
-        except (OSError, ValueError) as error:
-            raise HubError(
-                f"the lab in {self.folder} does not answer: {error}.",
-                things_to_try=["start it again: invoke lab-up", f"read {lab.log}"],
-            ) from None
-        return [
-            Heard(
-                message["sequence"],
-                message["deviceId"],
-                dt.datetime.fromisoformat(message["receivedAt"]),
-                message["body"],
-                message["properties"],
-            )
-            for message in messages
-        ]
-
-    def follow(self, device_id: str, tell: Callable[[str, dt.datetime, str, dict[str, str]], None]) -> None:
+    def follow(self, device_id: str, follower: Follower) -> None:
         """What the hub hears from now on, of one device or (where `device_id` is empty) of all; until interrupted."""
-        after = self.telemetry(device_id, newest=True)
-        last = after[-1].sequence if after else 0
-        while True:
-            for heard in self.telemetry(device_id, after=last):
-                last = heard.sequence
-                tell(heard.device_id, heard.received_at, heard.body, heard.properties)
-            time.sleep(_LOOK_SECONDS)
+        heard.follow(LabFolder(self.folder), self.https_port, device_id, follower)
 
 
 def running(session: Session) -> RunningLab | None:

@@ -23,6 +23,7 @@ def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_
     deed = f"set {', '.join(wanted)} in the twin of {chosen}" if wanted else f"read the twin of {chosen}"
     if targets.dry(session, deed):
         return
+    session.console.require_output()
     hub = targets.open_hub(session)
     registry = hub.registry
     found = registry.desire(chosen.text, wanted) if wanted else registry.twin(chosen.text)
@@ -60,6 +61,7 @@ def method(
     sent = None if payload is None else _value(payload)
     if targets.dry(session, f"call {name} of {chosen}"):
         return
+    session.console.require_output()
     hub = targets.open_hub(session)
     session.console.say(f"calling {name} of {chosen} on {hub.target.hub} (waits up to {seconds} s)")
     returned = hub.registry.call(chosen.text, name, sent, seconds=seconds)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from thingmint.errors import InputError
 from thingmint.ids import DeviceId
+from thingmint.lab import body
 from thingmint.session import Session
 from thingmint.shell import ended_by_signals
 from thingmint.workflows import targets
@@ -15,7 +16,7 @@ from thingmint.workflows import targets
 if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
 
-Tell = Callable[[str, datetime, str, dict[str, str]], None]
+Tell = Callable[[str, datetime, bytes, dict[str, str]], None]
 """Device, time, body, properties."""
 
 
@@ -25,23 +26,44 @@ def events(session: Session, *, imei: str | None = None, as_json: bool = False) 
     if targets.dry(session, f"follow the events of {chosen or 'all devices'}"):
         return
 
-    def tell(device_id: str, at: datetime, body: str, properties: dict[str, str]) -> None:
+    session.console.require_output()
+
+    def tell(device_id: str, at: datetime, data: bytes, properties: dict[str, str]) -> None:
         if chosen is not None and device_id != chosen.text:
             return
         if as_json:  # an object a line: there is no end that a list could have
-            event = {"deviceId": device_id, "enqueuedTime": at.isoformat(), "body": body, "properties": properties}
+            event = {
+                "deviceId": device_id,
+                "enqueuedTime": at.isoformat(),
+                **body.written(data),
+                "properties": properties,
+            }
             session.console.result(json.dumps(event, ensure_ascii=False))
         else:
-            session.console.result(f"{at:%Y-%m-%d %H:%M:%S}  {device_id}  {_line(body)}")
+            session.console.result(f"{at:%Y-%m-%d %H:%M:%S}  {device_id}  {_line(body.shown(data))}")
 
     with contextlib.suppress(KeyboardInterrupt), ended_by_signals():
         if session.settings.target == "lab":
-            lab = _lab(session, chosen)
-            _say_that_it_follows(session, chosen)
-            lab.follow(chosen.text if chosen else "", tell)
+            _on_lab(session, chosen, tell)
         else:
             _on_azure(session, chosen, tell)
     session.console.say("no longer following")
+
+
+def _on_lab(session: Session, chosen: DeviceId | None, tell: Tell) -> None:
+    from thingmint.lab.heard import Follower, Heard
+
+    def heard(one: Heard) -> None:
+        tell(one.device_id, one.received_at, one.data, one.properties)
+
+    def missed(number: int) -> None:
+        session.console.warn(
+            f"missed {number} {'message' if number == 1 else 'messages'}: the lab kept newer ones instead"
+        )
+
+    lab = _lab(session, chosen)
+    _say_that_it_follows(session, chosen)
+    lab.follow(chosen.text if chosen else "", Follower(heard, missed, look=session.console.require_output))
 
 
 def _lab(session: Session, chosen: DeviceId | None) -> "RunningLab":
@@ -71,9 +93,13 @@ def _on_azure(session: Session, chosen: DeviceId | None, tell: Tell) -> None:
     target, credential, _lab = targets.sign_in(session)
     source = endpoint.endpoint(target, credential)
     _say_that_it_follows(session, chosen)
-    endpoint.follow(
-        target, source, lambda event: tell(event.device_id, event.received_at, event.body, event.properties)
-    )
+
+    def heard(event: endpoint.Event | None) -> None:
+        session.console.require_output()
+        if event:
+            tell(event.device_id, event.received_at, event.body, event.properties)
+
+    endpoint.follow(target, source, heard)
 
 
 def _say_that_it_follows(session: Session, chosen: DeviceId | None) -> None:
@@ -81,6 +107,6 @@ def _say_that_it_follows(session: Session, chosen: DeviceId | None) -> None:
     session.console.say(f"following what {whose} will send; Ctrl-C ends it")
 
 
-def _line(body: str) -> str:
+def _line(text: str) -> str:
     """On one line, and without what would drive a terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in body)
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

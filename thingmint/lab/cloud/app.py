@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from thingmint.lab import body
 from thingmint.lab.cloud.advising import routes as advising
 from thingmint.lab.cloud.arm import certificates, gate, groups, hubs, provisioning, resources, subscriptions
 from thingmint.lab.cloud.faults.requests import Misbehaving
@@ -85,24 +86,21 @@ def _lab_routes(hub: Hub) -> list[Route]:
         if not (after.isascii() and after.isdigit() and len(after) < 19):  # SQLite's integers have 63 bits
             raise Refusal(400, {"error": "after is no number"}, "after is no number")
         device_id = request.query_params.get("device", "")
-        if "newest" in request.query_params:
-            messages = hub.store.messages.newest(device_id)
-        else:
-            messages = hub.store.messages.of(device_id, after=int(after))
-        return JSONResponse(
-            {
-                "messages": [
-                    {
-                        "sequence": message.sequence,
-                        "deviceId": message.device_id,
-                        "receivedAt": message.received_at.isoformat(),
-                        "body": message.body.decode("utf-8", errors="replace"),
-                        "properties": message.properties,
-                    }
-                    for message in messages
-                ]
-            }
+        stored = hub.store.messages
+        page = (
+            stored.newest(device_id) if "newest" in request.query_params else stored.page(device_id, after=int(after))
         )
+        messages = [
+            {
+                "sequence": message.sequence,
+                "deviceId": message.device_id,
+                "receivedAt": message.received_at.isoformat(),
+                **body.written(message.body),
+                "properties": message.properties,
+            }
+            for message in page.messages
+        ]
+        return JSONResponse({"messages": messages, "before": page.before, "more": page.more})
 
     async def command(request: Request) -> Response:
         """The service takes messages to devices by AMQP alone, which the lab does not speak."""

@@ -12,6 +12,7 @@ KEPT = 100
 """Of the newest refusals and messages; of 256 kB each, what messages may have, 25 MB."""
 _MOST_SHOWN = 1_000
 _LARGEST_SHOWN = 16_384  # bytes of one device's certificates
+_LONGEST = 1_000  # characters of a text, which names that strangers choose are a part of; a registered id has 128
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Feed:
         self._watchers: set[asyncio.Event] = set()
 
     def refused(self, who: str, why: str) -> None:
-        self.refusals.append(Refused(next(self._numbers), _now(), who, why))
+        self.refusals.append(Refused(next(self._numbers), _now(), who[:_LONGEST], why[:_LONGEST]))
         self.stirred()
 
     def heard(self, message: Message) -> None:
@@ -58,7 +59,8 @@ class Feed:
         """By the id that it claims; whether that id is registered is the reader's to ask."""
         kept = self.turned_away if why else self.shown
         small = sum(map(len, certificates)) <= _LARGEST_SHOWN  # strangers fill no memory
-        kept[device_id] = Shown(_now(), tuple(certificates) if small else (), tuple(vouchers), why)
+        device_id = device_id[:_LONGEST]
+        kept[device_id] = Shown(_now(), tuple(certificates) if small else (), tuple(vouchers), why[:_LONGEST])
         kept.move_to_end(device_id)
         if len(kept) > _MOST_SHOWN:
             kept.popitem(last=False)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from thingmint.lab import body
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import printable
 from thingmint.lab.cloud.records import AuthenticationType, Device, Message
@@ -118,8 +119,8 @@ def _row(hub: Hub, device: Device) -> Row:
 
 
 def _heard(message: Message) -> Line:
-    body = printable(message.body[: 4 * _LONGEST_BODY].decode(errors="replace"))
-    cut = body if len(body) <= _LONGEST_BODY else f"{body[:_LONGEST_BODY]}… ({len(message.body)} bytes)"
+    text = printable(body.shown(message.body[: 4 * _LONGEST_BODY]))
+    cut = text if len(text) <= _LONGEST_BODY else f"{text[:_LONGEST_BODY]}… ({len(message.body)} bytes)"
     properties = ", ".join(f"{name}={value}" for name, value in message.properties.items())
     return Line(
         message.sequence,
