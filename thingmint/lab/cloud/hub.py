@@ -1,7 +1,7 @@
 """Hub: the state that HTTPS and MQTT share, and the one way in which a change reaches open connections."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,6 +30,10 @@ class Line(Protocol):
 
     def deliver(self) -> None:
         """Something waits in the device's queue."""
+
+    @property
+    def in_flight(self) -> Collection[int]:
+        """The sequences of what was sent to it from its queue, and is not acknowledged."""
 
     @property
     def takes_calls(self) -> bool: ...

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub
 import asyncio
 import itertools
 import re
+from collections.abc import Collection
 from typing import Any
 
 from thingmint.lab.cloud import chain
@@ -201,13 +202,17 @@ class DeviceConnection(Connection):
             self._fill_outgoing()
         self._flush_soon()
 
+    @property
+    def in_flight(self) -> Collection[int]:
+        return self._unacknowledged.values()
+
     def _fill_outgoing(self) -> None:
         """With what waits in the queue, and was not sent on this connection yet."""
         quality = self._subscriptions.get(self._inbox)
         if quality is None:
             return
         commands = self._hub.store.commands
-        for command in commands.waiting(self.device_id, now()):
+        for command in commands.waiting(self.device_id, now(), self.in_flight):
             # The same at each delivery, as 4.4 wants it; of fifty in a queue, two are never alike.
             packet_id = command.sequence % 65_535 + 1
             if packet_id in self._unacknowledged:

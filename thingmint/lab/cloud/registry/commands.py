@@ -38,12 +38,12 @@ def routes(hub: Hub, access: Access) -> list[Route]:
 
     async def feedback(request: Request) -> Response:
         access.require(request, SERVICE_CONNECT)
-        lock, records = hub.store.commands.feedback()
+        lock, records = hub.store.commands.feedback(now())
         return JSONResponse(records, headers={"ETag": f'"{lock}"'}) if records else Response(status_code=204)
 
     async def settle(request: Request) -> Response:
         access.require(request, SERVICE_CONNECT)
-        hub.store.commands.settle(request.path_params["lock"], taken=request.method == "DELETE")
+        hub.store.commands.settle(request.path_params["lock"], now(), taken=request.method == "DELETE")
         return Response(status_code=204)
 
     return [
@@ -72,9 +72,10 @@ def enqueue(hub: Hub, body: dict[str, Any]) -> str:
         raise registry_error("ArgumentInvalid", f"expirySeconds must be a number from 1 to {LONGEST_SECONDS}.")
     if sum(len(one.encode()) for one in [text, message_id, *properties, *properties.values()]) > LARGEST:
         raise registry_error("MessageTooLarge", f"A message to a device has at most {LARGEST} bytes.")
-    at = now()
+    at, line = now(), hub.lines.get(device_id)
     with hub.store.transaction():
-        if len(hub.store.commands.waiting(device_id, at)) >= MOST_WAITING:
+        in_flight = line.in_flight if line else ()
+        if len(hub.store.commands.waiting(device_id, at, in_flight)) >= MOST_WAITING:
             told = f"The queue of the device '{device_id}' holds {MOST_WAITING} messages already."
             raise registry_error("DeviceMaximumQueueDepthExceeded", told)
         expires = at + dt.timedelta(seconds=seconds)
@@ -85,6 +86,6 @@ def enqueue(hub: Hub, body: dict[str, Any]) -> str:
             raise registry_error("MessageTooLarge", "Id and properties, URL-encoded, do not fit into an MQTT topic.")
         hub.store.commands.add(message)
     hub.journal.write(f"message {message_id!r} for device {device_id!r}: {len(text)} characters")
-    if line := hub.lines.get(device_id):
+    if line:
         line.deliver()
     return message_id

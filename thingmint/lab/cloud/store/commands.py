@@ -7,13 +7,15 @@ import datetime as dt
 import json
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Literal
 
 from thingmint.lab.cloud.records import Command
 from thingmint.lab.cloud.store.database import Database, text
 
 MOST_DELIVERIES = 10
+LOCK = dt.timedelta(seconds=60)
+"""How long a reader may hold feedback before it is free again. Azure's too, where nobody set another one."""
 _MOST_FEEDBACK = 64  # records a message of feedback
 
 # Feedback knows the device by its generation too: it outlives the device.
@@ -37,6 +39,7 @@ Outcome = Literal["Success", "Expired", "DeliveryCountExceeded", "Purged"]
 class Commands:
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._locks: dict[str, dt.datetime] = {}  # that hold feedback → until when
 
     def add(self, command: Command) -> None:
         """Its sequence is given here."""
@@ -47,14 +50,16 @@ class Commands:
             [*values, command.body, json.dumps(command.properties)],
         )
 
-    def waiting(self, device_id: str, at: dt.datetime) -> list[Command]:
-        """Oldest first, without those whose time is over."""
+    def waiting(self, device_id: str, at: dt.datetime, in_flight: Container[int] = ()) -> list[Command]:
+        """Oldest first, without those whose time or last delivery is over; both only end a message that is not `in_flight`:
+        delivered on the connection that stands, and not acknowledged yet."""
         rows = self._db.rows("SELECT * FROM command WHERE device_id = ? ORDER BY sequence", [device_id])
         found = []
         for row in rows:
-            if dt.datetime.fromisoformat(row["expires"]) <= at:
+            over = row["sequence"] not in in_flight
+            if over and dt.datetime.fromisoformat(row["expires"]) <= at:
                 self._end(row, "Expired", at)
-            elif row["deliveries"] >= MOST_DELIVERIES:
+            elif over and row["deliveries"] >= MOST_DELIVERIES:
                 self._end(row, "DeliveryCountExceeded", at)
             else:
                 found.append(_read(row))
@@ -74,20 +79,30 @@ class Commands:
             self._end(row, "Purged", at)
         return len(rows)
 
-    def feedback(self) -> tuple[str, list[dict[str, Any]]]:
-        """What nobody holds yet, and the token of the lock that holds it from now on."""
+    def feedback(self, at: dt.datetime) -> tuple[str, list[dict[str, Any]]]:
+        """What nobody holds (any more), and the token of the lock that holds it from now on, for a LOCK."""
+        self._free(at)
         lock = secrets.token_hex(16)
         rows = self._db.rows(
             "UPDATE feedback SET lock = ? WHERE sequence IN "
             "(SELECT sequence FROM feedback WHERE lock = '' ORDER BY sequence LIMIT ?) RETURNING *",
             [lock, _MOST_FEEDBACK],
         )
+        if rows:
+            self._locks[lock] = at + LOCK
         return lock, [_feedback(row) for row in sorted(rows, key=lambda row: int(row["sequence"]))]
 
-    def settle(self, lock: str, *, taken: bool) -> None:
-        """What the lock holds is done with, or not taken and free again."""
+    def settle(self, lock: str, at: dt.datetime, *, taken: bool) -> None:
+        """What the lock holds, if it still does, is done with, or not taken and free again."""
+        self._free(at)
+        self._locks.pop(lock, None)
         change = "DELETE FROM feedback" if taken else "UPDATE feedback SET lock = ''"
         self._db.run(f"{change} WHERE lock = ? AND lock != ''", [lock])
+
+    def _free(self, at: dt.datetime) -> None:
+        for lock in [lock for lock, until in self._locks.items() if until <= at]:
+            del self._locks[lock]
+            self._db.run("UPDATE feedback SET lock = '' WHERE lock = ?", [lock])
 
     def _end(self, row: sqlite3.Row, outcome: Outcome, at: dt.datetime) -> None:
         wanted: Sequence[str] = ("positive", "full") if outcome == "Success" else ("negative", "full")
