@@ -32,6 +32,7 @@ GROUND = {
     "passphrase",
     "sealed",
     "idlist",
+    "twinform",
 }
 MAY_IMPORT = {
     "workflows": {"workflows", "pki", "hub", "device", "modem", "firmware", "network", "lab", "roots"} | GROUND,
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     "sealed": {"errors"},
     "idlist": {"errors", "ids"},
     "target": set(),
+    "twinform": set(),
     "shell": {"console", "errors"},
     "private": {"errors", "files", "shell"},
     "keyscan": {"keyscan", "console", "errors", "shell"},

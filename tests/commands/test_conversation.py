@@ -77,12 +77,16 @@ def test_the_whole_conversation(loaded: CommandLine) -> None:
         assert shown.stdout.splitlines() == ["property\tdesired\treported", "telemetryInterval\t1\t1"]
         assert "it has reported all that is desired" in shown.stderr
         called = loaded.ok("method", "--imei", IMEI, "--name", "led", "--payload", "1")
+        assert "alone" not in called.stderr
         assert json.loads(called.stdout) == {"status": 200, "payload": {"it": "worked"}}
         log = until(device, "Payload: 1")
         assert "Method name: led" in log
         late = loaded("method", "--imei", IMEI, "--name", "beep", "--timeout", "5")
         assert (late.returncode, late.stdout) == (5, "")
         assert "did not answer in time" in late.stderr
+        waits = "(waits up to 5 s; Nordic's azure_iot_hub answers led alone)"
+        assert late.stderr.index(waits) < late.stderr.index("error:")
+        assert "Things to try:\n  - it may know no method beep: Nordic's azure_iot_hub answers led alone" in late.stderr
         assert following.stdout
         heard = [json.loads(following.stdout.readline()) for _ in range(3)]
         assert {one["deviceId"] for one in heard} == {IMEI}
@@ -100,6 +104,18 @@ def test_what_is_desired_of_a_device_that_is_away_reaches_it_later(loaded: Comma
         until(device, "Next event will be sent in 2 seconds")
     removed = loaded.ok("twin", "--imei", IMEI, "--set", "mode=null", "--set", "telemetryInterval=null")
     assert "nothing is desired of it" in removed.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("0", "0"), ("-3", "-3"), ("abc", '"abc"'), ("true", "true"), ("2.5", "2.5"), ('"7"', '"7"')],
+)
+def test_an_interval_that_the_sample_does_not_take_is_told(loaded: CommandLine, value: str, shown: str) -> None:
+    done = loaded.ok("twin", "--imei", IMEI, "--set", f"telemetryInterval={value}")
+    assert "not reported as desired: telemetryInterval; " in done.stderr
+    hint = f"telemetryInterval is desired to be {shown}: Nordic's azure_iot_hub takes a number of whole seconds, at least 1"
+    assert hint in done.stderr
+    assert "Nordic's" not in loaded.ok("twin", "--imei", IMEI, "--set", "telemetryInterval=null").stderr
 
 
 def test_a_lab_that_goes_away_ends_the_device_with_a_reason(loaded: CommandLine) -> None:
@@ -207,6 +223,15 @@ def test_a_stdout_that_is_full_is_no_fault_of_the_workspace(loaded: CommandLine)
         (["twin"], "no device id was given"),
         (["twin", "--imei", IMEI, "--set", "telemetryInterval"], "is no NAME=VALUE"),
         (["twin", "--imei", IMEI, "--set", "=5"], "is no NAME=VALUE"),
+        (["twin", "--imei", IMEI, "--set", "a.b=5"], "the name 'a.b' in --set has '.'"),
+        (["twin", "--imei", IMEI, "--set", 'a={"$b": 1}'], "the name '$b' in --set.a has '$'"),
+        (["twin", "--imei", IMEI, "--set", f"a={'[' * 12}{']' * 12}"], "lies deeper than 10 levels"),
+        (["twin", "--imei", IMEI, "--set", f"a={'[' * 100_000}"], "begins as JSON, and is none"),
+        (["twin", "--imei", IMEI, "--set", f"a={'x' * 4097}"], "maximum 4096 bytes"),
+        (["twin", "--imei", IMEI, "--set", "a=4503599627370496"], "is not between"),
+        (["twin", "--imei", IMEI, "--set", f"a={json.dumps(['x' * 4000] * 9)}"], "32768 are the limit"),
+        (["twin", "--imei", IMEI, "--set", "a=\udcff"], "is no text"),
+        (["twin", "--imei", IMEI, "--set", 'a="\\ud800"'], "is no text"),
         (["method", "--imei", IMEI], "no method was named"),
         (["method", "--imei", IMEI, "--name", "led", "--timeout", "4"], "from 5 to 300"),
         (["method", "--imei", IMEI, "--name", "led", "--timeout", "soon"], "from 5 to 300"),

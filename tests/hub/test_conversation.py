@@ -28,6 +28,27 @@ def test_desired_properties_are_merged_and_told_apart_from_what_is_reported(devi
     devices.delete("twin-1")
 
 
+@pytest.mark.parametrize(
+    ("desired", "reported", "same"),
+    [
+        (5, 5, True),
+        (5, 5.0, True),
+        (0, 5, False),
+        (-3, 5, False),
+        ("5", 5, False),
+        (True, 1, False),
+        (0, False, False),
+        ({"a": [1, True]}, {"a": [1, True]}, True),
+        ({"a": [1, True]}, {"a": [1, 1]}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ([1], [1, 2], False),
+    ],
+)
+def test_pending_is_what_is_reported_with_another_value(desired: Any, reported: Any, same: bool) -> None:
+    twin = Twin("x", Section({"p": desired}, 2), Section({"p": reported}, 2), connected=True)
+    assert twin.pending == (() if same else ("p",))
+
+
 def test_what_is_not_there_or_not_taken_is_told(devices: Registry) -> None:
     with pytest.raises(HubError, match="reading the twin of none-1 failed") as refused:
         devices.twin("none-1")

@@ -119,7 +119,7 @@ def test_signing_certificates_are_cas_in_date(provisioning: Service, subca: Pape
         ({"reprovisionPolicy": {"updateHubAssignment": "yes"}}, "neither true nor false"),
         ({"initialTwin": {"tags": float("nan")}}, "is no JSON object"),
         ({"initialTwin": []}, "is no object"),
-        ({"initialTwin": {"tags": {"a.b": 1}}}, "initialTwin is not accepted: a name in tags"),
+        ({"initialTwin": {"tags": {"a.b": 1}}}, "initialTwin is not accepted: the name 'a.b' in tags"),
     ],
 )
 def test_what_an_enrollment_cannot_be(provisioning: Service, change: dict[str, Any], told: str) -> None:

@@ -12,7 +12,8 @@ from tests.lab.clients import Lab
 from thingmint.lab.cloud.records import Device, Section, Twin
 from thingmint.lab.cloud.registry.identities import created, updated
 from thingmint.lab.cloud.store.store import Store
-from thingmint.lab.cloud.twin import TwinProblem, changed, section_json, written
+from thingmint.lab.cloud.twin import changed, section_json, written
+from thingmint.twinform import TwinProblem
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 KEYS = st.sampled_from(["a", "b", "c"])

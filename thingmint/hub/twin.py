@@ -24,7 +24,7 @@ class Twin:
     def pending(self) -> tuple[str, ...]:
         """The desired properties that the device has not reported as they are desired."""
         reported = self.reported.values
-        return tuple(name for name, value in self.desired.values.items() if reported.get(name) != value)
+        return tuple(name for name, value in self.desired.values.items() if not _same(value, reported.get(name)))
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,15 @@ class Returned:
 
     status: int
     payload: Any
+
+
+def _same(one: Any, other: Any) -> bool:
+    """As JSON has it, where true is no number; for Python it is 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(below, other[name]) for name, below in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def twin_of(twin: Mapping[str, Any]) -> Twin:

@@ -1,18 +1,25 @@
 """twin and method: the service's side of a device's conversation with its hub."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.session import Session
+from thingmint.twinform import LARGEST_SECTION, TwinProblem, require_form, require_size
 from thingmint.workflows import targets
 
 if TYPE_CHECKING:
     from thingmint.hub.twin import Section, Twin
 
 USUAL_SECONDS = 30
+_MOST_SHOWN = 200  # characters of a value in a message
+_NO_ANSWER = 504  # GatewayTimeout, which here is the device's silence
+# https://github.com/nrfconnect/sdk-nrf/blob/v2.3.0/samples/nrf9160/azure_iot_hub/src/main.c
+_SAMPLE, _METHOD, _INTERVAL = "Nordic's azure_iot_hub", "led", "telemetryInterval"
+_FORM = "https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins#tags-and-properties-format says what it takes"
 _SHORTEST, _LONGEST = 5, 300  # https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods
 
 
@@ -20,6 +27,7 @@ def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_
     """Desired and reported properties side by side, after the desired ones were changed where that is wanted."""
     chosen = DeviceId.parse(imei)
     wanted = dict(_change(text) for text in changes)
+    _require_form(wanted)
     deed = f"set {', '.join(wanted)} in the twin of {chosen}" if wanted else f"read the twin of {chosen}"
     if targets.dry(session, deed):
         return
@@ -36,7 +44,25 @@ def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_
     _say_how_far(session, chosen, found, changed=bool(wanted))
 
 
+def _require_form(wanted: dict[str, Any]) -> None:
+    """Raises InputError for what the hub would refuse."""
+    try:
+        require_form(wanted, "--set")
+        require_size({name: value for name, value in wanted.items() if value is not None}, LARGEST_SECTION, "--set")
+    except TwinProblem as problem:
+        raise InputError(
+            f"the hub takes no such properties: {problem}.",
+            things_to_try=["a name inside of another: --set 'outer={\"inner\": 5}'", _FORM],
+        ) from None
+
+
 def _say_how_far(session: Session, chosen: DeviceId, found: "Twin", *, changed: bool) -> None:
+    interval = found.desired.values.get(_INTERVAL)
+    if interval is not None and not (type(interval) is int and interval > 0):
+        session.console.say(
+            f"{_INTERVAL} is desired to be {_shown(found.desired, _INTERVAL)}: {_SAMPLE} takes a number of whole seconds, "
+            "at least 1, and with another value may go on as before, or report another one; other firmware may take it"
+        )
     if not found.desired.values:
         session.console.say("nothing is desired of it")
         session.console.next_step(f"invoke twin --imei {chosen} --set telemetryInterval=5")
@@ -63,8 +89,15 @@ def method(
         return
     session.console.require_output()
     hub = targets.open_hub(session)
-    session.console.say(f"calling {name} of {chosen} on {hub.target.hub} (waits up to {seconds} s)")
-    returned = hub.registry.call(chosen.text, name, sent, seconds=seconds)
+    known = "" if name == _METHOD else f"{_SAMPLE} answers {_METHOD} alone"
+    waits = "; ".join(filter(None, [f"waits up to {seconds} s", known]))
+    session.console.say(f"calling {name} of {chosen} on {hub.target.hub} ({waits})")
+    try:
+        returned = hub.registry.call(chosen.text, name, sent, seconds=seconds)
+    except HubError as error:
+        if error.status == _NO_ANSWER and known:
+            error.things_to_try = (f"it may know no method {name}: {known}", *error.things_to_try)
+        raise
     session.console.result_json({"status": returned.status, "payload": returned.payload})
     if not 200 <= returned.status < 300:
         raise CheckError(
@@ -89,15 +122,30 @@ def _value(text: str) -> Any:
     def no_number(word: str) -> Any:  # NaN, Infinity: Python reads them, JSON has none
         raise ValueError(word)
 
+    def number(word: str) -> float:
+        return value if math.isfinite(value := float(word)) else no_number(word)
+
     try:
-        return json.loads(text, parse_constant=no_number)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=no_number, parse_float=number)
+    except (ValueError, RecursionError) as error:
         if text.lstrip()[:1] in {"{", "[", '"'}:
             raise InputError(
-                f"{text!r} begins as JSON, and is none: {error}.",
+                f"{_cut(text)} begins as JSON, and is none: {error}.",
                 things_to_try=["check quotes and braces; in a shell, put the whole of it into single quotes"],
             ) from None
-        return text
+        value = text
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # halves of surrogate pairs, or bytes of the command line that were no text
+        raise InputError(
+            f"{_cut(text)} is no text: it has characters that no UTF-8 has.",
+            things_to_try=["binary data goes as base64, which the device has to know"],
+        ) from None
+    return value
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
 
 
 def _seconds(text: str | None) -> int:

@@ -1,31 +1,19 @@
-"""What may stand in a twin, and how a patch changes it.
+"""How a patch changes a twin.
 
-https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins: formats, sizes, metadata, versions.
+https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins: metadata, versions.
 """
 
 import base64
 import datetime as dt
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from thingmint.lab.cloud.records import Section, Twin
 from thingmint.lab.cloud.wire import moment
+from thingmint.twinform import LARGEST_SECTION, LARGEST_TAGS, TwinProblem, require_form, require_size
 
-LARGEST_TAGS = 8 * 1024
-LARGEST_SECTION = 32 * 1024
-LONGEST_KEY = 1024
-LONGEST_VALUE = 4096
-DEEPEST = 10
-LEAST_INTEGER, GREATEST_INTEGER = -4503599627370496, 4503599627370495
 _READ_ONLY = ("$metadata", "$version")
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f.$ ]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-class TwinProblem(Exception):  # noqa: N818 - the field's word
-    """Why tags or properties are not accepted, as a sentence without its full stop."""
 
 
 def etag(twin: Twin) -> str:
@@ -38,7 +26,7 @@ def written(values: Any, what: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise TwinProblem(f"{what} is no JSON object")
     kept = {key: value for key, value in values.items() if key not in _READ_ONLY}
-    _require_form(kept, what, depth=0)
+    require_form(kept, what)
     return kept
 
 
@@ -49,17 +37,17 @@ def changed(
     new_tags, section = dict(twin.tags), twin.desired
     if tags is not None:
         new_tags = _without_nulls(tags) if whole else _merged(new_tags, tags)
-        _require_size(new_tags, LARGEST_TAGS, "tags")
+        require_size(new_tags, LARGEST_TAGS, "tags")
     if desired is not None:
         section = _section_changed(section, desired, now, whole=whole)
-        _require_size(section.values, LARGEST_SECTION, "properties.desired")
+        require_size(section.values, LARGEST_SECTION, "properties.desired")
     return replace(twin, version=twin.version + 1, changes=twin.changes + 1, tags=new_tags, desired=section)
 
 
 def reported(twin: Twin, now: dt.datetime, patch: Mapping[str, Any]) -> Twin:
     """The twin after a report of its device. Raises TwinProblem."""
     section = _section_changed(twin.reported, patch, now, whole=False, versions=False)
-    _require_size(section.values, LARGEST_SECTION, "properties.reported")
+    require_size(section.values, LARGEST_SECTION, "properties.reported")
     return replace(twin, version=twin.version + 1, reported=section)
 
 
@@ -109,41 +97,3 @@ def _stamped(
         below = values[key]
         kept[key] = _stamped(old, below, value, stamp) if isinstance(below, dict) else dict(stamp)
     return {**stamp, **kept}
-
-
-def _require_form(value: Any, where: str, *, depth: int) -> None:
-    if isinstance(value, dict | list) and depth > DEEPEST:
-        raise TwinProblem(f"{where[:200]} lies deeper than {DEEPEST} levels")
-    if isinstance(value, dict):
-        for key, below in value.items():
-            if _FORBIDDEN.search(key) or not 0 < len(key.encode()) <= LONGEST_KEY:
-                raise TwinProblem(
-                    f"a name in {where[:200]} is empty, longer than {LONGEST_KEY} bytes, "
-                    f"or has a control character, '.', '$' or a space: {key[:40]!r}"
-                )
-            _require_form(below, f"{where}.{key}", depth=depth + 1)
-    elif isinstance(value, list):
-        for below in value:
-            _require_form(below, where, depth=depth + 1)
-    elif isinstance(value, str) and len(value.encode()) > LONGEST_VALUE:
-        # The service's words: https://github.com/Azure/iotedge/issues/5921
-        told = f"Property or Tag value should be maximum {LONGEST_VALUE} bytes. Error in Property/Tag {where[:200]}"
-        raise TwinProblem(told)
-    elif type(value) is int and not LEAST_INTEGER <= value <= GREATEST_INTEGER:
-        raise TwinProblem(f"{where[:200]} is not between {LEAST_INTEGER} and {GREATEST_INTEGER}")
-
-
-def _require_size(values: Mapping[str, Any], largest: int, what: str) -> None:
-    if (size := _size(values)) > largest:
-        raise TwinProblem(f"{what} has a size of {size} bytes, and {largest} are the limit")
-
-
-def _size(value: Any) -> int:
-    """Names and strings count without control characters, numbers 8, booleans 4."""
-    if isinstance(value, Mapping):
-        return sum(_size(key) + _size(below) for key, below in value.items())
-    if isinstance(value, list):
-        return sum(_size(below) for below in value)
-    if isinstance(value, str):
-        return len(_CONTROL.sub("", value).encode())
-    return 4 if isinstance(value, bool) or value is None else 8

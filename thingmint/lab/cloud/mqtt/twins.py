@@ -11,8 +11,9 @@ from typing import Any
 
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.records import Section
-from thingmint.lab.cloud.twin import TwinProblem, reported, written
+from thingmint.lab.cloud.twin import reported, written
 from thingmint.lab.cloud.wire import from_json, now, timestamp
+from thingmint.twinform import TwinProblem
 
 _ASKED = re.compile(r"\$iothub/twin/(GET|PATCH/properties/reported)/\?\$rid=([^&/+#]{1,128})(?:&.*)?", re.DOTALL)
 _BAD_ARGUMENT, _BAD_FORMAT = 400004, 400006

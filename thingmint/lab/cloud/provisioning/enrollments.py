@@ -14,8 +14,9 @@ from thingmint.lab.cloud.provisioning.records import Attestation, Enrollment, Ki
 from thingmint.lab.cloud.records import Status, Twin
 from thingmint.lab.cloud.registry.identities import valid_id as valid_device_id
 from thingmint.lab.cloud.store.certificates import Certificates
-from thingmint.lab.cloud.twin import TwinProblem, changed, written
+from thingmint.lab.cloud.twin import changed, written
 from thingmint.lab.cloud.wire import Refusal, moment, now
+from thingmint.twinform import TwinProblem
 
 # https://learn.microsoft.com/azure/iot-dps/concepts-service#registration-id; group ids follow the same rule
 _ID = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]", re.ASCII)

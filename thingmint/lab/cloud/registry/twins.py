@@ -14,8 +14,9 @@ from thingmint.lab.cloud.records import Twin
 from thingmint.lab.cloud.registry.access import SERVICE_CONNECT, Access
 from thingmint.lab.cloud.registry.answers import no_json, read_object, require_device, require_etag
 from thingmint.lab.cloud.registry.identities import require_id, twin_json
-from thingmint.lab.cloud.twin import TwinProblem, changed, etag, written
+from thingmint.lab.cloud.twin import changed, etag, written
 from thingmint.lab.cloud.wire import not_done, now, registry_error
+from thingmint.twinform import TwinProblem
 
 
 def routes(hub: Hub, access: Access) -> list[Route]:
