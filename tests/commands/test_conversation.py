@@ -202,6 +202,18 @@ def test_a_reader_that_goes_away_is_noticed_without_an_event(loaded: CommandLine
         assert process.stderr.read() == ""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal to send")
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_kill_and_a_closed_terminal_are_no_ordinary_end(loaded: CommandLine, name: str, code: int) -> None:
+    with subprocess.Popen(
+        [INVOKE, "events"], cwd=ROOT, env=loaded.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(process, "following what")
+        process.send_signal(getattr(signal, name))
+        assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == code
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a full device to write to")
 def test_a_stdout_that_is_full_is_no_fault_of_the_workspace(loaded: CommandLine) -> None:
     with Path("/dev/full").open("w") as full:

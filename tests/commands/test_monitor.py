@@ -66,22 +66,26 @@ def test_every_kind_of_file_is_told_without_a_traceback(bare: CommandLine, tmp_p
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no such pipe")
 def test_standard_input_is_read_as_it_comes(bare: CommandLine) -> None:
-    """As of `tail -f`: the end of what is proven is the end, and Ctrl-C is one, too."""
-    for words, ends in ((["--until", "connected"], False), ([], True)):
+    """As of `tail -f`: the end of what is proven is the end, and Ctrl-C is one, too, whatever is proven by then."""
+    for words, ends, content, code in (
+        (["--until", "connected"], False, GOOD, 0),
+        ([], True, GOOD, 0),
+        ([], True, b"nothing of the kind\n", 4),
+    ):
         with subprocess.Popen(
             [INVOKE, "monitor", "--file", "-", *words], cwd=ROOT, env=bare.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             assert process.stdin
             assert process.stdout
-            process.stdin.write(GOOD)
+            process.stdin.write(content)
             process.stdin.flush()
             shown = process.stdout.readline()
             if ends:
                 process.send_signal(signal.SIGINT)
             shown += process.stdout.read()
-            assert process.wait(timeout=30) == 0
-        assert b"Connected to the hub." in shown
+            assert process.wait(timeout=30) == code
+        assert (b"Connected to the hub." in shown) is (code == 0)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no pty")
