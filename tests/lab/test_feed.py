@@ -8,10 +8,10 @@ def test_what_strangers_say_of_themselves_fills_no_memory() -> None:
     long = "x" * 60_000
     for number in range(1_100):
         feed.showed(f"{number}{long}", [b"c" * 20_000], vouchers=["subca"], why=f"unknown issuer {long}")
-        feed.refused(long, long)
+        feed.refused(long, long, device=number % 2 == 0)
     kept = sum(len(name) + len(one.why) + sum(map(len, one.certificates)) for name, one in feed.turned_away.items())
     assert kept < 5_000_000
-    assert sum(len(one.who) + len(one.why) for one in feed.refusals) < 1_000_000
+    assert sum(len(one.who) + len(one.why) for one in [*feed.refusals, *feed.requests]) < 1_000_000
     assert "1099xxx" in next(reversed(feed.turned_away))
 
 

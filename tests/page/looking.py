@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tests.lab.clients import Lab
 
-PARTS = {"lab", "trust", "sides", "devices", "telemetry", "refusals"}
+PARTS = {"lab", "trust", "sides", "devices", "telemetry", "refusals", "requests"}
 SECONDS = 20.0
 
 

@@ -26,7 +26,7 @@ def refused(lab: Lab, device_id: str, files: tuple[Path, Path]) -> None:
 
 @contextlib.contextmanager
 def scene(lab: Lab, subca: Paper, folder: Path) -> Iterator[None]:
-    """Two devices connected, one of them loaded over AT commands; a third registered; two that were turned away."""
+    """Two devices connected, one of them loaded over AT commands; a third registered; two that were turned away, and a refused request."""
     lab.upload("cert-0xacc5-subca", subca)
     lab.upload("cert-0xacc5-factory", make("Factory Root CA"), verified=False)
     own, other = (subca.issue(one).save(folder, one, subca) for one in (IMEI, OTHER))
@@ -38,6 +38,7 @@ def scene(lab: Lab, subca: Paper, folder: Path) -> Iterator[None]:
     memory.write(10, 2, own[1].read_bytes())
     refused(lab, IMEI, make("Rogue CA").issue(IMEI).save(folder, "rogue"))
     refused(lab, "355025930000018", subca.issue("355025930000018").save(folder, "stranger"))
+    lab.request("GET", f"/devices/{IMEI}?api-version=2021-04-12")  # without a token
     with tls(lab, other) as second, tls(lab, own) as first:
         for line, device_id in ((second, OTHER), (first, IMEI)):
             assert mqtt_connect(lab, line, device_id) == 0

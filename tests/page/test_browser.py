@@ -43,7 +43,7 @@ def test_each_step_shows_as_it_happens(page: "Page", empty_lab: Lab, subca: Pape
     see(page, "#trust", "No CA was uploaded yet")
     see(page, "#sides", "No device yet")
     see(page, "#telemetry-none", "Nothing was heard yet")
-    see(page, "#refusals-none", "Nobody was turned away yet")
+    see(page, "#refusals-none", "No device was turned away yet")
     uploaded = lab.upload("subca", subca, verified=False)
     see(page, "#trust", "Development Intermediate CA")
     see(page, "#trust .badge >> nth=1", "not verified")
@@ -92,6 +92,38 @@ def test_what_clients_send_is_never_markup(page: "Page", lab: Lab, trusted: Pape
     see(page, "#sides h3 >> nth=0", "it's*(1)%")
     assert page.locator("main img, main script, main svg:not(#curve svg)").count() == 0
     assert "pwned" not in page.title()
+
+
+def test_what_is_long_is_wrapped(page: "Page", lab: Lab, trusted: Paper, tmp_path: Path) -> None:
+    lab.register("350457791791735879")
+    open_page(page, lab.running.page)
+    with tls(lab, trusted.issue("350457791791735879").save(tmp_path, "thing", trusted)) as line:
+        assert mqtt_connect(lab, line, "350457791791735879") == 0
+        send(line, "350457791791735879", f'{{"data":"{"x" * 300}"}}')
+    see(page, "#telemetry", "xxx")
+    for width in (1100, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide, room = page.evaluate(
+            "(one => [one.scrollWidth, one.clientWidth])(document.querySelector('.telemetry .scroll'))"
+        )
+        assert wide <= room, width
+
+
+def test_refused_requests_are_folded_away(page: "Page", empty_lab: Lab, tmp_path: Path) -> None:
+    open_page(page, empty_lab.running.page)
+    see(page, "#refusals-none", "No device was turned away yet")
+    assert not page.locator("#requests-fold").is_visible()
+    for _ in range(2):
+        empty_lab.request("GET", "/devices/nobody?api-version=2021-04-12")
+    see(page, "#requests-fold summary", "Refused requests of programs: 2")
+    refused(empty_lab, "x", make("Rogue CA").issue("stranger").save(tmp_path, "stranger"))
+    see(page, "#refusals", "stranger")
+    assert page.locator("#refusals tr").count() == 1
+    assert not page.locator("#requests").is_visible()
+    page.locator("#requests-fold summary").focus()
+    page.keyboard.press("Enter")
+    see(page, "#requests", "GET /devices/nobody → 401")
+    assert "401" not in page.locator("#announcer").inner_text()
 
 
 def test_the_page_shows_a_rehearsal_as_it_happens(page: "Page", tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import InvalidStatus
+
 from tests.lab.clients import (
     Lab,
     connack,
@@ -18,10 +20,12 @@ from tests.lab.clients import (
     username,
     verification,
 )
+from tests.lab.websockets import opened
 from tests.page.looking import PARTS, ask, look, watch
 from tests.paper import DAY, Paper, make
 from thingmint.ids import DeviceId
 from thingmint.lab import control, state
+from thingmint.lab.cloud.feed import KEPT
 from thingmint.lab.cloud.journal import printable
 from thingmint.lab.page.view import MOST_DEVICES, MOST_LINES
 from thingmint.lab.state import LabFolder
@@ -116,8 +120,32 @@ def test_a_refusal_has_the_words_of_the_log(lab: Lab, device: Device, tmp_path: 
     assert parts["sides"]["meeting"]["refused"] == refusal["text"]
     assert holds(parts["sides"]["hub_trusts"]) == ["yes", "no"]
     lab.request("GET", f"/devices/{device_id}?api-version=2021-04-12")
-    refusal = look(lab, until=lambda now: "401" in now["refusals"][0]["text"])["refusals"][0]
-    assert f"https: refused {refusal['who']}: {refusal['text']}\n" in since()
+
+
+def test_refused_requests_of_programs_hide_no_devices_refusal(lab: Lab, device: Device, tmp_path: Path) -> None:
+    device_id, _ = device
+    stranger = make("Rogue CA").issue(device_id)
+    since = lab.mark()
+    try_in_vain(lab, device_id, stranger.save(tmp_path, "rogue"))
+    for _ in range(KEPT + 5):
+        assert lab.request("GET", f"/devices/{device_id}?api-version=2021-04-12")[0] == 401
+    parts = look(lab, until=lambda now: len(now["requests"]) == MOST_LINES)
+    assert device_id in parts["refusals"][0]["who"]
+    assert not [one for one in parts["refusals"] if "401" in one["text"]]
+    request = parts["requests"][0]
+    assert f"https: refused {request['who']}: {request['text']}\n" in since()
+
+
+def test_who_comes_as_a_device_over_https_is_refused_as_one(lab: Lab, device: Device) -> None:
+    """It registers, or speaks MQTT in a websocket."""
+    assert lab.request("PUT", "/0ne00000000/registrations/thing/register?api-version=2021-06-01", body={})[0] == 404
+    with contextlib.suppress(InvalidStatus), opened(lab, device[1], path="/elsewhere"):
+        pass
+    assert lab.request("GET", "/registrations/thing?api-version=2021-10-01")[0] == 401
+    parts = look(lab, until=lambda now: now["requests"] and "GET /registrations/thing" in now["requests"][0]["text"])
+    websocket, registration = (one["text"] for one in parts["refusals"][:2])
+    assert "websocket /elsewhere" in websocket
+    assert "PUT /0ne00000000/registrations/thing/register" in registration
 
 
 def test_what_a_modem_holds_decides_whether_the_device_trusts_the_hub(lab: Lab, device: Device) -> None:

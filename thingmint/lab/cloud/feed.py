@@ -39,7 +39,8 @@ class Feed:
     """Written and read by the server's one thread."""
 
     def __init__(self) -> None:
-        self.refusals: deque[Refused] = deque(maxlen=KEPT)
+        self.refusals: deque[Refused] = deque(maxlen=KEPT)  # of devices
+        self.requests: deque[Refused] = deque(maxlen=KEPT)  # refused ones, of programs: az, SDKs, our tasks, a browser
         self.messages: deque[Message] = deque(maxlen=KEPT)
         self.shown: OrderedDict[str, Shown] = OrderedDict()  # of each device, when it was let in last
         self.turned_away: OrderedDict[str, Shown] = OrderedDict()  # likewise, when it was not
@@ -47,8 +48,9 @@ class Feed:
         self._numbers = count(1)
         self._watchers: set[asyncio.Event] = set()
 
-    def refused(self, who: str, why: str) -> None:
-        self.refusals.append(Refused(next(self._numbers), _now(), who[:_LONGEST], why[:_LONGEST]))
+    def refused(self, who: str, why: str, *, device: bool) -> None:
+        kept = self.refusals if device else self.requests
+        kept.append(Refused(next(self._numbers), _now(), who[:_LONGEST], why[:_LONGEST]))
         self.stirred()
 
     def heard(self, message: Message) -> None:

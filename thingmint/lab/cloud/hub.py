@@ -12,6 +12,8 @@ from thingmint.lab.cloud.journal import Journal, printable
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabSecrets, Role
 
+_DEVICES_DOORS = ("mqtt", "provisioning service")
+
 
 class Line(Protocol):
     """A device's open connection, as the service's side sees it."""
@@ -76,8 +78,9 @@ class Hub:
             listener()
         self.feed.stirred()
 
-    def refused(self, who: str, why: str, *, door: str) -> None:
-        """Somebody is turned away: log and page tell it with the same words. Nothing secret may stand in them."""
+    def refused(self, who: str, why: str, *, door: str, device: bool = False) -> None:
+        """Somebody is turned away, a device or a program: log and page tell it with the same words. Nothing secret may
+        stand in them. Through some doors only devices come."""
         who, why = printable(who), printable(why)
         self.journal.write(f"{door}: refused {who}: {why}")
-        self.feed.refused(who, why)
+        self.feed.refused(who, why, device=device or door in _DEVICES_DOORS)

@@ -162,4 +162,11 @@ def log_refusal(hub: Hub, request: HTTPConnection, refusal: Refusal) -> None:
     agent = request.headers.get("user-agent", "no user agent")[:60]
     method = request.scope.get("method", "websocket")
     asked = f"{method} {request.scope['path'][:200]} → {refusal.status}"
-    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https")
+    hub.refused(f"{client} ({agent})", f"{asked}: {refusal.reason}", door="https", device=_is_device(request))
+
+
+def _is_device(request: HTTPConnection) -> bool:
+    """Whoever shows a certificate, speaks MQTT in a websocket, or registers itself."""
+    handshake = getattr(request.state, "handshake", None)
+    registers = re.match(r"/[^/]+/registrations/", request.scope["path"])
+    return request.scope["type"] == "websocket" or bool(registers or (handshake and handshake.shown))

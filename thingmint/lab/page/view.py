@@ -1,8 +1,10 @@
 """What the page shows, as plain values: of much, the newest, with a count. No key, token or code is in here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from thingmint.lab import body
+from thingmint.lab.cloud.feed import Refused
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import printable
 from thingmint.lab.cloud.records import AuthenticationType, Device, Message
@@ -72,7 +74,8 @@ class Picture:
     sides: Sides | None
     devices: Devices
     telemetry: tuple[Line, ...]
-    refusals: tuple[Line, ...]
+    refusals: tuple[Line, ...]  # of devices
+    requests: tuple[Line, ...]  # of programs, refused
 
 
 def picture(hub: Hub, chosen: str) -> Picture:
@@ -96,10 +99,8 @@ def picture(hub: Hub, chosen: str) -> Picture:
         sides(hub, subject) if subject else None,
         Devices(total, tuple(sorted(rows, key=lambda row: (not row.connected, row.device)))),  # none jumps at a message
         tuple(_heard(one) for one in list(hub.feed.messages)[: -MOST_LINES - 1 : -1]),
-        tuple(
-            Line(one.number, one.at.isoformat(), one.who, one.why)
-            for one in list(hub.feed.refusals)[: -MOST_LINES - 1 : -1]
-        ),
+        _refused(hub.feed.refusals),
+        _refused(hub.feed.requests),
     )
 
 
@@ -116,6 +117,11 @@ def _row(hub: Hub, device: Device) -> Row:
         paper.until if paper else "",
         bool(paper and paper.expired),
     )
+
+
+def _refused(kept: Iterable[Refused]) -> tuple[Line, ...]:
+    newest = list(kept)[: -MOST_LINES - 1 : -1]
+    return tuple(Line(one.number, one.at.isoformat(), one.who, one.why) for one in newest)
 
 
 def _heard(message: Message) -> Line:

@@ -171,7 +171,7 @@ class Handshake:
         return names
 
     def refuse(self, why: str, *, door: str) -> None:
-        self._hub.refused(self.who, why, door=door)
+        self._hub.refused(self.who, why, door=door, device=True)
         leaf = self.leaf
         if leaf and not self.for_provisioning:
             self._hub.feed.showed(chain.common_name(leaf.subject), self.shown, vouchers=self.vouchers(), why=why)

@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const QUIET_MS = 5000; // between two announcements to a screen reader
 const SVG = "http://www.w3.org/2000/svg";
+const MOST_LINES = 30; // of each kind, as the lab sends them
 const AGAIN_MS = 3000; // after a refused connection; a cut one is taken up by the browser itself
 
 /** An element with properties and children; strings become text, never markup. */
@@ -149,7 +150,7 @@ function devices(all) {
 }
 
 /** Telemetry and refusals: new ones on top, the others stay as they are. */
-function lines(id, all, draw, none) {
+function lines(id, all, draw) {
   const body = $(id);
   const known = new Map([...body.children].map((row) => [row.dataset.number, row]));
   const first = !body.dataset.drawn;
@@ -157,7 +158,6 @@ function lines(id, all, draw, none) {
   body.replaceChildren(...all.map((line) => known.get(String(line.number))
     ?? make("tr", { className: first ? "" : "new", data: { number: line.number } }, ...draw(line))));
   body.dataset.drawn = "yes";
-  say(`${id}-none`, all.length ? "" : none);
   return first ? [] : fresh;
 }
 
@@ -196,19 +196,30 @@ function telemetry(all) {
     make("td", { className: "time" }, time(line.at)),
     make("td", { className: "who id" }, line.who),
     make("td", { className: "text" }, make("code", {}, line.text), line.more ? make("small", {}, line.more) : null),
-  ], "Nothing was heard yet.");
+  ]);
+  say("telemetry-none", all.length ? "" : "Nothing was heard yet.");
   say("heard", all.length ? moment(all[0].at) : "–");
   if (fresh.length) announce("telemetry", `${fresh.length === 1 ? "A message" : `${fresh.length} messages`} from ${fresh[0].who}.`);
 }
 
+const refusal = (line) => [
+  make("td", { className: "time" }, time(line.at)),
+  make("td", { className: "who" }, line.who),
+  make("td", { className: "text" }, line.text),
+];
+
 function refusals(all) {
-  const fresh = lines("refusals", all, (line) => [
-    make("td", { className: "time" }, time(line.at)),
-    make("td", { className: "who" }, line.who),
-    make("td", { className: "text" }, line.text),
-  ], "Nobody was turned away yet.");
+  const fresh = lines("refusals", all, refusal);
+  say("refusals-none", all.length ? "" : "No device was turned away yet.");
   say("refused", all.length ? moment(all[0].at) : "–");
   if (fresh.length) announce("refusals", `Refused: ${fresh[0].who}: ${fresh[0].text}.`);
+}
+
+/** Whoever sent them was told already: they are folded away, and not announced. */
+function requests(all) {
+  lines("requests", all, refusal);
+  say("requests-count", all.length === MOST_LINES ? `the last ${all.length}` : String(all.length));
+  $("requests-fold").hidden = !all.length;
 }
 
 function lab(one) {
@@ -234,7 +245,7 @@ function announce(kind, text) {
 
 // --- the line ----------------------------------------------------------------------------------------------------------
 
-const PARTS = { lab, trust, sides, devices, telemetry, refusals };
+const PARTS = { lab, trust, sides, devices, telemetry, refusals, requests };
 let source = null;
 let again = null;
 let chosen = "";
