@@ -15,6 +15,9 @@ from tests.lab.clients import Lab, is_closed, wait_until
 from tests.lab.conformance.registry import ask
 from tests.lab.conformance.rows import done, left_out
 from tests.lab.dialogue import connected, inbox, send
+from thingmint.lab.cloud.records import Command
+from thingmint.lab.cloud.registry.identities import created
+from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder
 
 Device = tuple[str, tuple[Path, Path]]
@@ -230,6 +233,24 @@ def feedback(lab: Lab, device_files: Device) -> None:
         (f"{device_id}-positive", "Success"),
     ]
     assert ask(lab, "DELETE", f"/messages/serviceBound/feedback/{lock(headers)}")[0] == 204
+
+
+@done("c2d-lock")
+def lock_that_runs_out(tmp_path: Path) -> None:
+    noon = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+    late = noon + dt.timedelta(seconds=60)
+    with contextlib.closing(Store(tmp_path / "db")) as store:
+        store.devices.put(created("thing", {}))
+        store.commands.add(Command(0, "thing", "m1", noon, noon, "full", b"", {}))
+        store.commands.completed(1, noon)
+        first, records = store.commands.feedback(noon)
+        assert store.commands.feedback(late - dt.timedelta(seconds=1))[1] == []
+        store.commands.settle(first, late, taken=True)  # too late
+        second, again = store.commands.feedback(late)
+        assert [one["originalMessageId"] for one in again] == ["m1"]
+        assert again == records
+        store.commands.settle(second, late, taken=True)
+        assert store.commands.feedback(late + dt.timedelta(days=1))[1] == []
 
 
 def lock(headers: dict[str, str]) -> str:
