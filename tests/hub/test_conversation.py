@@ -1,8 +1,9 @@
 """Twins and calls through both registries, against the same lab; and what is read of Azure's endpoint for events."""
 
 import datetime as dt
+import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.hub.clients import KINDS, Credential, open_kind
 from tests.hub.faults import FaultServer, Plan
 from thingmint.errors import HubError
 from thingmint.hub import transport
-from thingmint.hub.events import endpoint_of, event_of
+from thingmint.hub.events import Endpoint, Event, endpoint_of, event_of, follow
 from thingmint.hub.identity import Registry
 from thingmint.hub.twin import Returned, Section, Twin
 from thingmint.target import Target
@@ -117,3 +118,45 @@ def test_an_event_as_the_endpoint_hands_it_out(body: object) -> None:
     event = event_of(data)
     assert (event.device_id, event.received_at, event.body) == ("dev-1", moment, b'{"t":2\xff}')
     assert event.properties == {"a": "b", "c": "1"}
+
+
+class Listening:
+    """Of azure-eventhub's client what matters here: it takes what a callback raises for a failure of its own, and goes on."""
+
+    def __init__(self, events: list[Any]) -> None:
+        self._events = events
+
+    def from_connection_string(self, *_: object, **__: object) -> "Listening":
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        self._events.clear()
+
+    def receive(self, on_event: Any, on_error: Any, **_: object) -> None:
+        while self._events:
+            try:
+                on_event(None, self._events.pop(0))
+            except Exception as error:  # noqa: BLE001 - so does the SDK
+                on_error(None, error)
+
+
+def test_what_the_teller_raises_is_no_failure_of_the_endpoint(azure: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = SimpleNamespace(system_properties={}, enqueued_time=None, body=b"x", properties={})
+    listening = Listening([None, event, event])
+    monkeypatch.setitem(sys.modules, "azure.eventhub", SimpleNamespace(EventHubConsumerClient=listening))
+    told: list[object] = []
+
+    def tell(one: Event | None) -> None:
+        told.append(one and one.body)
+        if one:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        follow(azure, Endpoint("events", "Endpoint=x"), tell)
+    assert told == [None, b"x"]

@@ -43,17 +43,19 @@ def test_only_the_newest_messages_are_kept(store: Store) -> None:
 
 def test_large_messages_are_bounded_by_their_bytes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "KEPT_BYTES", 1000)
-    monkeypatch.setattr(messages, "_LEFT_BYTES", 700)
-    store.messages = messages.Messages(store._database)
     for number in range(30):
         hear(store, "thing", bytes([number]) * 98)  # and "{}" for its properties
-        assert sum(map(len, bodies(store))) <= 1000
-    assert [body[0] for body in bodies(store)][-7:] == list(range(23, 30))
-    # A lab that kept more, before it was bounded, or with another bound, gives way at its start.
+    assert [body[0] for body in bodies(store)] == list(range(20, 30))
+    hear(store, "thing", b"x" * 898)
+    assert [body[0] for body in bodies(store)] == [29, ord("x")]
+    store.messages.clear()
+    for number in range(12):
+        hear(store, "thing", bytes([number]) * 98)
+    assert [body[0] for body in bodies(store)] == list(range(2, 12))
+    # A lab that kept more, before there was this bound, gives way at its start.
     monkeypatch.setattr(messages, "KEPT_BYTES", 300)
-    monkeypatch.setattr(messages, "_LEFT_BYTES", 200)
     messages.Messages(store._database)
-    assert [body[0] for body in bodies(store)] == [28, 29]
+    assert [body[0] for body in bodies(store)] == [9, 10, 11]
 
 
 def test_an_answer_has_so_many_bytes_and_one_message_at_least(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +12,6 @@ from thingmint.lab.cloud.store.database import Database, text
 
 KEPT = 10_000
 KEPT_BYTES = 64_000_000  # bodies and properties
-_LEFT_BYTES = 48_000_000  # of them, once there were too many: they are not counted anew at each message
 LARGEST_ANSWER = 1_000_000  # bodies and properties of one page, which are a third more in base64
 SCHEMA = """
 CREATE TABLE message (
@@ -24,9 +23,6 @@ CREATE INDEX message_of_device ON message (device_id, sequence);
 
 
 _INSERT = "INSERT INTO message (device_id, received_at, body, properties) VALUES (?, ?, ?, ?)"
-
-
-_SIZE = "SUM(LENGTH(body) + LENGTH(properties))"  # the properties are ASCII
 
 
 @dataclass(frozen=True)
@@ -41,26 +37,31 @@ class Page:
 class Messages:
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._room = 0  # bytes that may come before all are counted
         self._dropped: Counter[str] = Counter()  # since this start, of each device; of all under the empty id
+        # Sequences and sizes, oldest first: SQLite would read all of the bodies for their sum, each time.
+        rows = database.rows(
+            "SELECT sequence, LENGTH(body) + LENGTH(properties) AS size FROM message ORDER BY sequence"
+        )
+        self._sizes = deque((int(row["sequence"]), int(row["size"])) for row in rows)
+        self._bytes = sum(size for _, size in self._sizes)
         self._bound()
 
     def add(self, device_id: str, messages: Sequence[tuple[bytes, dict[str, str]]], at: dt.datetime) -> list[Message]:
         """Bodies and properties; returned with their sequence numbers."""
         moment, kept = text(at), []
         for body, properties in messages:
-            written = json.dumps(properties) if properties else "{}"
+            written = json.dumps(properties) if properties else "{}"  # ASCII
             sequence = self._db.run(_INSERT, [device_id, moment, body, written]).lastrowid or 0
             kept.append(Message(sequence, device_id, at, body, properties))
-            self._room -= len(body) + len(written)  # ASCII
-        if kept:
-            self._drop(kept[-1].sequence - KEPT)
-        if self._room < 0:
-            self._bound()
+            self._sizes.append((sequence, len(body) + len(written)))
+            self._bytes += len(body) + len(written)
+        self._bound()
         return kept
 
     def clear(self) -> None:
         self._db.run("DELETE FROM message")
+        self._sizes.clear()
+        self._bytes = 0
 
     def page(self, device_id: str, *, after: int) -> Page:
         """Those of one device, or of all where the id is empty, with a higher sequence than `after`, as many as fit."""
@@ -92,17 +93,14 @@ class Messages:
         return self.page(device_id, after=rows[0]["sequence"] - 1 if rows else 0)
 
     def _bound(self) -> None:
-        """Count all, and let the oldest go where they are too many bytes."""
-        size = self._db.run(f"SELECT {_SIZE} FROM message").fetchone()[0] or 0  # noqa: S608
-        if size > KEPT_BYTES:
-            newest = f"SELECT sequence, {_SIZE} OVER (ORDER BY sequence DESC) AS size FROM message"  # noqa: S608
-            self._drop(*self._db.run(f"SELECT MAX(sequence) FROM ({newest}) WHERE size > ?", [_LEFT_BYTES]).fetchone())  # noqa: S608
-            size = _LEFT_BYTES
-        self._room = KEPT_BYTES - size
-
-    def _drop(self, last: int) -> None:
-        for row in self._db.rows("DELETE FROM message WHERE sequence <= ? RETURNING device_id", [last]):
-            self._dropped.update(("", row["device_id"]))
+        """The oldest go."""
+        last = 0
+        while len(self._sizes) > KEPT or self._bytes > KEPT_BYTES:
+            last, size = self._sizes.popleft()
+            self._bytes -= size
+        if last:
+            for row in self._db.rows("DELETE FROM message WHERE sequence <= ? RETURNING device_id", [last]):
+                self._dropped.update(("", row["device_id"]))
 
 
 def _read(row: sqlite3.Row) -> Message:
