@@ -12,6 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from thingmint.lab import planted
 from thingmint.lab.thing import faults, manners
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Call
 
             try:
                 session = _session(context.config.run.echo, context.config.run.dry)
-                with session.console.one_task():
+                with session.console.one_task(), planted.told(session):
                     function(session, *arguments, **options)
             except ThingmintError as error:
                 raise Exit(error.render(), error.exit_code) from None

@@ -9,8 +9,13 @@ from collections.abc import Sequence
 import pytest
 
 from tests.commands.conftest import IMEI, INVOKE, ROOT, CommandLine
+from thingmint import config
+from thingmint.console import Console
+from thingmint.lab import control, trials
 from thingmint.lab.advice.cases import CASES
+from thingmint.lab.advice.seen import Stage
 from thingmint.lab.thing import manners
+from thingmint.session import make_session
 
 NAMES = [case.name for case in CASES]
 
@@ -48,6 +53,19 @@ def test_ctrl_c_leaves_a_lab_that_is_as_before(made: CommandLine) -> None:
     _, talk = process.communicate(timeout=30)
     assert process.returncode == 130, talk
     assert "Traceback" not in talk
+    made.ok("connect", "--imei", IMEI)
+
+
+def test_connect_blames_the_trial_and_no_certificate(made: CommandLine) -> None:
+    """Whoever is on trial: the server's certificate is shown before anybody can know who asks."""
+    made.ok("lab-up")
+    lab = control.running(make_session(made.workspace, config.load({}), Console()))
+    assert lab
+    with trials.begun(lab, "another") as trial:
+        trial.play(Stage.STRANGER)
+        done = made("connect", "--imei", IMEI)
+    assert done.returncode == 5, done.stderr
+    assert "has the device another on trial (`invoke advise`)" in done.stderr
     made.ok("connect", "--imei", IMEI)
 
 

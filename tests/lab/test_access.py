@@ -136,6 +136,7 @@ def test_the_labs_own_endpoints_want_its_token(lab: Lab) -> None:
         ("POST", "/lab/stop"),
         ("GET", "/lab/telemetry?device=x"),
         ("POST", "/lab/advise"),
+        ("GET", "/lab/trial"),
     ):
         assert lab.request(method, path)[0] == 401
         assert lab.request(method, path, headers={"Authorization": "Bearer wrong"})[0] == 401

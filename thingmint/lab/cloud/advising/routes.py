@@ -53,7 +53,17 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
         hub.journal.write("advise: ended")
         return JSONResponse({"ended": True})
 
+    async def now(request: Request) -> Response:
+        """For whoever failed on the lab: whose trial there is, or was last and how many seconds ago it ended."""
+        require_owner(request)
+        if trial := hub.watch.trial:
+            return JSONResponse({"device": trial.device, "over": 0})
+        if last := hub.watch.last:
+            return JSONResponse({"device": last.device, "over": time.monotonic() - hub.watch.ended})
+        return JSONResponse({})
+
     return [
+        Route("/lab/trial", now, methods=["GET"]),
         Route("/lab/advise", begin, methods=["POST"]),
         Route("/lab/advise", look, methods=["GET"]),
         Route("/lab/advise", end, methods=["DELETE"]),

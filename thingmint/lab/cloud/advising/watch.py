@@ -29,6 +29,9 @@ class Watch:
 
     def __init__(self, faults: Faults) -> None:
         self.trial: Trial | None = None
+        self.last: Trial | None = None
+        """The one before, which was over at `ended`."""
+        self.ended = 0.0
         self._faults = faults
         self._before: Source | None = None
         self._open: set[Sighting] = set()
@@ -57,6 +60,7 @@ class Watch:
         self.trial.end_stage()
         for one in self._of_device():
             one.end()
+        self.last, self.ended = self.trial, time.monotonic()
         self._faults.source, self.trial, self._before = self._before, None, None
 
     def expire(self) -> bool:

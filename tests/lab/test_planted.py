@@ -1,0 +1,73 @@
+"""Who fails on a lab that misbehaves on purpose is told so, and nobody else."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from thingmint import config
+from thingmint.console import Console
+from thingmint.errors import CheckError, HubError, InputError, ThingmintError
+from thingmint.lab import control, planted, trials
+from thingmint.lab.chaos import Chaos
+from thingmint.lab.control import RunningLab
+from thingmint.session import Session, make_session
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return make_session(tmp_path_factory.mktemp("ws"), config.load({}), Console())
+
+
+@pytest.fixture(scope="module")
+def lab(workspace: Session) -> Iterator[RunningLab]:
+    """Its chaos hardly ever strikes."""
+    yield control.start(workspace, chaos=Chaos(7, 0.0001))
+    control.stop(workspace)
+
+
+def hint(session: Session, error: ThingmintError) -> str:
+    """What is said first to whoever fails with it."""
+    with pytest.raises(type(error)) as caught, planted.told(session):
+        raise error
+    *first, last = caught.value.things_to_try
+    assert last == "as ever"
+    return first[0] if first else ""
+
+
+def refused(kind: type[ThingmintError] = HubError) -> ThingmintError:
+    return kind("no", things_to_try=["as ever"])
+
+
+def test_an_error_during_a_trial_names_the_trial(workspace: Session, lab: RunningLab) -> None:
+    with trials.begun(lab, "dev-1"):
+        assert "has the device dev-1 on trial (`invoke advise`)" in hint(workspace, refused())
+    with trials.begun(lab, ""):
+        assert "has a device on trial" in hint(workspace, refused())
+
+
+def test_so_does_one_of_a_task_in_whose_time_a_trial_ended(workspace: Session, lab: RunningLab) -> None:
+    def fail() -> None:
+        with trials.begun(lab, "dev-1"):
+            pass
+        raise refused()
+
+    with pytest.raises(HubError) as caught, planted.told(workspace):
+        fail()
+    assert "had the device dev-1 on trial until 0 s ago" in caught.value.things_to_try[0]
+    assert "trial" not in hint(workspace, refused())
+
+
+@pytest.mark.parametrize("kind", [HubError, CheckError])
+def test_an_error_on_a_lab_with_chaos_names_that(
+    workspace: Session, lab: RunningLab, kind: type[ThingmintError]
+) -> None:
+    assert f"{lab.folder} misbehaves on purpose (--chaos seed=7,rate=0.0001)" in hint(workspace, refused(kind))
+
+
+def test_what_no_hub_is_to_blame_for_is_left_as_it_is(workspace: Session, lab: RunningLab) -> None:
+    with trials.begun(lab, "dev-1"):
+        assert not hint(workspace, refused(InputError))
+
+
+def test_without_a_lab_nothing_is_said(session: Session) -> None:
+    assert not hint(session, refused())
