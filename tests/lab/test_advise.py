@@ -1,33 +1,44 @@
 """A device on trial: the scorecard names each fault that was planted in it, and nothing of a good one."""
 
+import asyncio
 import contextlib
+import socket
+import ssl
+import threading
 import urllib.error
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.lab.clients import wait_until
 from tests.verified import Bench, verified_lab
+from thingmint import config
 from thingmint.device.telemetry import send_telemetry
 from thingmint.errors import InputError
 from thingmint.lab import trials
 from thingmint.lab.advice.cases import CASES
 from thingmint.lab.advice.scorecard import Score
-from thingmint.lab.advice.seen import Stage, What
+from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Result
 from thingmint.lab.chaos import Chaos
+from thingmint.lab.cloud import server
+from thingmint.lab.cloud.advising.trial import MOST_IN_A_STAGE
 from thingmint.lab.cloud.advising.watch import Watch
-from thingmint.lab.cloud.faults.faults import Faults
+from thingmint.lab.cloud.faults.faults import Faults, Source
 from thingmint.lab.cloud.faults.kinds import Point
 from thingmint.lab.cloud.faults.seeded import Seeded
 from thingmint.lab.cloud.journal import Journal
-from thingmint.lab.state import LabFolder
+from thingmint.lab.state import LabFolder, Role
 from thingmint.lab.thing import manners, operation
 from thingmint.workflows import advising
 
 PATIENCE = 6.0
+CHAOS = Seeded(Chaos(seed=7, rate=1.0))
 WHOLE = 12.0  # of a good device, which no case keeps waiting: for a machine that is busy
 
 
@@ -81,6 +92,7 @@ PLANTED = {
     "first-root": ("chain-change", Result.FAIL, "did not reconnect after a chain change"),
     "no-return": ("back-off", Result.FAIL, "did not come back"),
     "hammer": ("back-off", Result.FAIL, "hammers"),
+    "no-jitter": ("busy-hub", Result.WARNING, "the same waits as in back-off"),
     "even-waits": ("back-off", Result.WARNING, "comes back evenly"),
     "forget": ("lost-puback", Result.FAIL, "lost a message at QoS 1"),
     "qos-0": ("lost-puback", Result.WARNING, "sends its messages at QoS 0"),
@@ -99,9 +111,46 @@ def test_every_fault_that_can_be_planted_is_planted_here() -> None:
 @pytest.mark.parametrize("fault", PLANTED)
 def test_each_planted_fault_has_its_sentence_and_its_cure(bench: Bench, fault: str) -> None:
     case, result, words = PLANTED[fault]
-    verdict = scorecard(bench, [fault], case)[case].verdict
+    before = ["back-off"] if fault == "no-jitter" else []  # it is in the comparison of the two
+    verdict = scorecard(bench, [fault], *before, case, patience=WHOLE if before else PATIENCE)[case].verdict
     assert (verdict.result, words in verdict.did) == (result, True), verdict
     assert verdict.cure
+
+
+@contextlib.contextmanager
+def stranger(bench: Bench) -> Iterator[None]:
+    """A client on this machine that trusts no server, and never gets as far as to show a certificate."""
+    over = threading.Event()
+
+    def knock() -> None:
+        context = ssl.create_default_context()
+        while not over.wait(0.05):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", bench.lab.mqtt_port)) as plain:
+                context.wrap_socket(plain, server_hostname=bench.target.hub_host).close()
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_what_another_client_refuses_is_no_merit_of_the_device(bench: Bench) -> None:
+    """The stranger refuses each server; the device none."""
+    names = ("expired-server", "wrong-host", "unknown-ca")
+    with stranger(bench):
+        scores = scorecard(bench, ["any-server"], *names)
+    assert {scores[name].verdict.result for name in names} == {Result.FAIL}, scores
+
+
+def test_what_breaks_off_beside_another_client_is_not_put_down_to_the_device(bench: Bench) -> None:
+    """The device is a good one: nothing tells its refusals from those of whoever refuses the hub's own certificate, too."""
+    with stranger(bench):
+        verdict = scorecard(bench, [], "no-connack", "unknown-ca", patience=3.0)["unknown-ca"].verdict
+    assert verdict.result is Result.NOT_SEEN
+    assert "from the same address (127.0.0.1)" in verdict.did
 
 
 def test_a_device_full_of_faults_gets_a_sentence_for_each(bench: Bench) -> None:
@@ -142,10 +191,35 @@ def desired(bench: Bench) -> object:
 
 
 def test_a_second_trial_is_refused_and_the_first_goes_on(bench: Bench) -> None:
-    with trials.begun(bench.lab, "dev-1") as trial:
+    with trials.begun(bench.lab, "dev-1") as trial, asking(trial):
         with pytest.raises(InputError, match="advising already"), trials.begun(bench.lab, "dev-2"):
             pass
         assert trial.look().device == "dev-1"
+
+
+def test_one_that_nobody_asks_about_is_taken_over(bench: Bench) -> None:
+    """Whoever began it was killed."""
+    bench.lab.ask("POST", "/lab/advise?device=dev-1")
+    with trials.begun(bench.lab, "dev-2") as trial:
+        assert trial.look().device == "dev-2"
+
+
+@contextlib.contextmanager
+def asking(trial: trials.Trial) -> Iterator[None]:
+    """As advise does, ten times a second."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.1):
+            trial.look()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_without_an_id_the_device_that_connects_is_the_one(bench: Bench) -> None:
@@ -199,17 +273,80 @@ def test_nobody_who_switches_a_device_on_is_waited_for_twice_and_no_more(bench: 
     assert [one.verdict.did for one in scores].count("It stayed away.") >= len(CASES) - 5
 
 
-def test_chaos_rests_during_a_trial_and_a_trial_that_is_left_alone_ends(tmp_path: Path) -> None:
-    chaos = Seeded(Chaos(seed=7, rate=1.0))
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Watch]:
+    """Of a lab with chaos."""
     with contextlib.closing(Journal(LabFolder(tmp_path))) as journal:
-        faults = Faults(journal, chaos)
-        watch = Watch(faults)
+        yield Watch(Faults(journal, CHAOS))
+
+
+def test_chaos_rests_during_a_trial_and_a_trial_that_is_left_alone_ends(watch: Watch) -> None:
+    trial = watch.begin("dev-1", frozenset())
+    during: Source | None = watch.faults.source
+    assert during is trial
+    assert watch.faults.draw(Point.PINGRESP, "dev-1") is None
+    assert not watch.expire()
+    trial.asked -= 60
+    assert watch.expire()
+    assert watch.faults.source is CHAOS
+    assert watch.trial is None
+
+
+def test_a_machine_that_slept_has_left_no_trial_alone(watch: Watch) -> None:
+    """On some systems the clock goes on meanwhile: whoever asks slept just as long."""
+    watch.begin("dev-1", frozenset()).asked -= 3600
+    watch.looked -= 3600
+    assert not watch.expire()
+    assert watch.trial
+    watch.trial.asked -= 60
+    assert watch.expire()
+
+
+def test_an_undoing_that_fails_is_told_and_keeps_nothing_from_being_put_back(watch: Watch, tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise OSError("disk full")
+
+    for end in (watch.end, lambda: watch.play(Stage.NORMAL)):
         trial = watch.begin("dev-1", frozenset())
-        during = faults.source
-        assert during is trial
-        assert faults.draw(Point.PINGRESP, "dev-1") is None
-        assert not watch.expire()
-        trial.asked -= 60
-        assert watch.expire()
-        assert faults.source is chaos
-        assert watch.trial is None
+        watch.play(Stage.DESIRED)
+        trial.undo += [lambda: done.append("first"), fail, lambda: done.append("last")]
+        end()
+        assert done == ["last", "first"]
+        done.clear()
+        watch.end()
+        assert watch.faults.source is CHAOS
+    log = LabFolder(tmp_path).log.read_text()
+    assert log.count("the stage desired was not undone: OSError: disk full") == 2
+
+
+def test_a_stage_in_which_too_much_happens_keeps_none_from_being_seen(watch: Watch) -> None:
+    trial = watch.begin("dev-1", frozenset())
+    for stage in (Stage.MUTE, Stage.CALLED):
+        watch.play(stage)
+        for _ in range(MOST_IN_A_STAGE + 10):
+            trial.note(Seen(trial.now, What.PING, 1, "dev-1"))
+        trial.note(Seen(trial.now, What.ANSWERED, number=200, flag=True))
+    found = Counter(one.what for one in trial.seen)
+    assert found == {What.STAGE: 2, What.PING: 2 * MOST_IN_A_STAGE, What.OVERFLOW: 2, What.ANSWERED: 2}
+
+
+def test_the_labs_housekeeping_goes_on_where_one_job_fails(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends when it is idle, though the trial cannot be ended."""
+    monkeypatch.setattr(server, "_HOUSEKEEPING_SECONDS", 0.01)
+
+    def fail() -> bool:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(watch, "expire", fail)
+    role = replace(Role.of(config.load({}).settings), idle_seconds=0.05)
+    hub: Any = SimpleNamespace(watch=watch, journal=watch.faults.journal)
+    lab = server._Lab(LabFolder(tmp_path), role, lambda _record: None, None)
+    monkeypatch.setattr(lab, "_renew_certificate", lambda *_: None)
+    asyncio.run(asyncio.wait_for(lab._housekeeping(hub, ssl.create_default_context()), 5))
+    log = LabFolder(tmp_path).log.read_text()
+    assert log.count("housekeeping: end lone trial: OSError: disk full") == 1
+    assert "stopping: nothing happened" in log

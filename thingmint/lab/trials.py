@@ -1,6 +1,7 @@
 """A trial from outside: begin it, tell the lab how to behave, look at what it saw, and have the lab be itself again."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from thingmint.lab.advice.seen import Seen, Stage
 from thingmint.lab.control import RunningLab
 
 _RUNS_ALREADY = 409
+_ALIVE_SECONDS = 0.5  # whoever lives asks ten times a second
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Look:
     device: str
     """Empty as long as none connected, where any will do."""
     connected: bool
+    now: float
+    """In seconds since the trial began."""
     seen: tuple[Seen, ...]
     """All of the trial so far."""
 
@@ -35,7 +39,7 @@ class Trial:
     def look(self) -> Look:
         answer = self._ask("GET", "/lab/advise", after=str(len(self._seen)))
         self._seen += map(Seen.of, answer["seen"])
-        return Look(answer["device"], answer["connected"], tuple(self._seen))
+        return Look(answer["device"], answer["connected"], answer["now"], tuple(self._seen))
 
     def _ask(self, method: str, path: str, **query: str) -> Any:
         return _ask(self._lab, method, f"{path}?{urlencode({'trial': self._token, **query})}")
@@ -43,16 +47,17 @@ class Trial:
 
 @contextlib.contextmanager
 def begun(lab: RunningLab, device: str) -> Iterator[Trial]:
-    """Ended with the block, however that ends. Raises InputError where another one runs."""
+    """Ended with the block, however that ends. Raises InputError where another one runs.
+
+    One that nobody asks about, since whoever began it was killed, is taken over after some seconds.
+    """
     try:
-        token = lab.ask("POST", f"/lab/advise?{urlencode({'device': device})}")["trial"]
-    except HTTPError as error:
-        if error.code != _RUNS_ALREADY:
-            raise _gone(lab, error) from None
-        raise InputError(
-            f"the lab in {lab.folder} is advising already.",
-            things_to_try=["wait until that is over", "if it was killed: the lab notices within half a minute"],
-        ) from None
+        while (token := _begin(lab, device)) is None:
+            time.sleep(_ALIVE_SECONDS)
+            if lab.ask("GET", "/lab/trial").get("silence", 0.0) < _ALIVE_SECONDS:
+                raise InputError(
+                    f"the lab in {lab.folder} is advising already.", things_to_try=["wait until that is over"]
+                )
     except (OSError, ValueError) as error:
         raise _gone(lab, error) from None
     try:
@@ -60,6 +65,16 @@ def begun(lab: RunningLab, device: str) -> Iterator[Trial]:
     finally:
         with contextlib.suppress(OSError, ValueError):  # a lab that is gone misbehaves no more
             lab.ask("DELETE", f"/lab/advise?{urlencode({'trial': token})}")
+
+
+def _begin(lab: RunningLab, device: str) -> str | None:
+    """The trial's token; None where another one runs."""
+    try:
+        return str(lab.ask("POST", f"/lab/advise?{urlencode({'device': device})}")["trial"])
+    except HTTPError as error:
+        if error.code != _RUNS_ALREADY:
+            raise
+        return None
 
 
 def _ask(lab: RunningLab, method: str, path: str) -> Any:

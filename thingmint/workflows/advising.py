@@ -251,10 +251,10 @@ def _one(trial: "Trial", case: "Case", patience: float) -> "Verdict":
 
 
 def _judged(trial: "Trial", case: "Case", patience: float) -> "Verdict":
-    from thingmint.lab.advice.course import Course, of_device
+    from thingmint.lab.advice import judging
 
     def judged(look: "Look", *, over: bool) -> "Verdict | None":
-        return case.judge(Course(of_device(look.seen, look.device), case.stage, patience, over))
+        return judging.judged(case, look.seen, look.device, patience=patience, now=look.now, over=over)
 
     verdict = _until(trial, patience, lambda look: judged(look, over=False)) or judged(trial.look(), over=True)
     assert verdict is not None  # noqa: S101 - a course that is over is judged

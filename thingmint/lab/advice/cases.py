@@ -30,14 +30,14 @@ CASES = (
     Case(
         "back-off",
         "ends the connection, and each further one at once",
-        "comes back, with waits that grow and are not quite regular",
+        "comes back, with waits that grow",
         Stage.REFUSING,
         returning.backs_off,
     ),
     Case(
         "busy-hub",
         "answers CONNACK 3, server unavailable",
-        "tries again, with waits that grow",
+        "tries again, with waits that grow, and not with the same ones as before",
         Stage.BUSY,
         returning.bears_a_busy_hub,
     ),

@@ -15,6 +15,11 @@ HOST = (
     "the TLS socket wants TLS_HOSTNAME: mqtt_helper sets it to the hub's name (CONFIG_AZURE_IOT_HUB_HOSTNAME), "
     "a socket of one's own has to (hostname of struct mqtt_sec_config)"
 )
+# The modem's TLS, or Mbed TLS, speaks for itself: no option of the libraries makes it send an alert.
+ALERT = (
+    "a TLS library tells by an alert that it refuses a certificate (RFC 5246, 7.2.2); where it does not, "
+    "the device's own log has to show that the certificate was the reason"
+)
 # mqtt_helper's Kconfig: for an additional server certificate.
 SECOND_ROOT = (
     "CONFIG_MQTT_HELPER_SECONDARY_SEC_TAG has to name the tag that holds the second root "
@@ -62,4 +67,8 @@ DESIRED = (
 METHOD = (
     "answer each AZURE_IOT_HUB_EVT_DIRECT_METHOD by azure_iot_hub_method_respond(), unknown methods, too: "
     "Nordic's sample answers `led` alone"
+)
+LED = "have a method `led` for the trial, as Nordic's sample does: then a call is seen to be carried out"
+STATUS = (
+    "azure_iot_hub_method_respond() takes the status: 200 where the method was carried out, 404 where there is none"
 )

@@ -1,36 +1,76 @@
 """Cases of coming back: whether, and with which waits in between."""
 
-import itertools
 from collections.abc import Sequence
 
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
-from thingmint.lab.advice.seen import What
-from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
+from thingmint.lab.advice.seen import Seen, Stage, What
+from thingmint.lab.advice.verdict import Verdict, failed, passed, warned
 
 WATCHED = 4
-"""Attempts after which the waits between them tell enough."""
-_HAMMERING_SECONDS = 1.0  # for all these waits
+"""Waits that tell whether they grow."""
+COMPARED = 5
+"""Waits that tell whether they are the same the next time."""
+HAMMERING = 4.0
+"""Attempts a second."""
 _GROWTH = 1.5
 _EVEN = 1.3  # the longest wait against the shortest: what a network alone makes of equal ones
-_EXACT = 0.01
+# Jitter is what makes the second time another than the first. What libraries recommend moves a wait by at least a fifth
+# (https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md: 20 % to each side; by half and more:
+# https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), a clock and a scheduler by much less than
+# these. Five waits of a device that moves them by 20 % are all within them one time in a hundred.
+_SAME, _SAME_SECONDS = 0.05, 0.05
+_HIDING = 0.1  # of the longest wait: a network that takes longer hides what is random in it
 
 
 def backs_off(course: Course) -> Verdict | None:
     """Each connection was reset."""
-    return _waits(course, [one.at for one in course.all(What.OPENED)], "its connection was ended")
+    attempts = course.all(What.OPENED)
+    if len(attempts) < COMPARED and not course.over:
+        return None
+    if not attempts:
+        return _stayed_away(course, "its connection was ended")
+    waits = [*_waits(course, attempts).values()]
+    return _uneasy(waits, "its connection was ended") or passed(f"It backs off: it came back after {_told(waits)} s.")
 
 
 def bears_a_busy_hub(course: Course) -> Verdict | None:
-    """Each CONNECT was answered by CONNACK 3."""
-    return _waits(course, [one.at for one in course.all(What.CONNECT)], "the hub was busy", first=1)
+    """Each CONNECT was answered by CONNACK 3. Its waits are compared with those of the time before."""
+    asked = {one.connection for one in course.all(What.CONNECT)}
+    attempts = [one for one in course.all(What.OPENED) if one.connection in asked]
+    if len(attempts) < WATCHED and not course.over:
+        return None
+    if not attempts:
+        return course.missed(_no_connect(course))
+    later = _waits(course, attempts)
+    waits = [*later.values()]
+    if uneasy := _uneasy(waits, "the hub was busy"):
+        return uneasy
+    before = course.at(Stage.REFUSING)
+    earlier = _waits(before, before.all(What.OPENED))
+    pairs = [(earlier[number], later[number]) for number in earlier.keys() & later.keys()]
+    delay = _network_delay(course)
+    if any(abs(one - other) > _SAME * max(one, other) + max(_SAME_SECONDS, delay) for one, other in pairs):
+        return passed(f"It tries again, after {_told(waits)} s: not the same waits as in back-off.")
+    if len(pairs) < COMPARED and not course.over:
+        return None
+    backs_off = f"It tries again, after {_told(waits)} s"
+    if len(pairs) < WATCHED:
+        return warned(
+            f"{backs_off}; whether its waits have a random part, so few do not show (a longer --patience does)."
+        )
+    if delay > _HIDING * max(waits):
+        return warned(
+            f"{backs_off}; whether its waits have a random part, its network hides, where a handshake takes {delay:.1f} s."
+        )
+    return warned(f"{backs_off}, the same waits as in back-off: they have no random part.", cures.BACK_OFF)
 
 
 def retries_connect(course: Course) -> Verdict | None:
     """No CONNECT was answered."""
     asked = course.first(What.CONNECT)
     if asked is None:
-        return not_seen(f"It sent no CONNECT within {course.patience:g} s.") if course.over else None
+        return course.missed(_no_connect(course)) if course.over else None
     later = [one for one in course.since if one.at > asked.at]
     ended = next((one for one in later if one.what is What.CLOSED and one.connection == asked.connection), None)
     again = next((one for one in later if one.what is What.OPENED), None)
@@ -46,28 +86,63 @@ def retries_connect(course: Course) -> Verdict | None:
     return failed(f"{waits_for_ever}, for {course.patience:g} s.", cures.CONNACK)
 
 
-def _waits(course: Course, attempts: Sequence[float], why: str, first: int = 0) -> Verdict | None:
-    """`first` attempts are the beginning, and no return. The other waits are from one attempt to the next."""
-    if len(attempts) < WATCHED and not course.over:
-        return None
-    if len(attempts) <= first:
-        if first and not attempts:
-            return not_seen(f"It sent no CONNECT within {course.patience:g} s.")
-        return failed(f"It did not come back within {course.patience:g} s after {why}.", cures.RETURN)
-    moments = attempts if first else [course.began, *attempts]
-    waits = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    told = ", ".join(f"{wait:.1f}" for wait in waits)
+def hammers(course: Course) -> Verdict | None:
+    """Of a stage in which too much happened to see the rest."""
+    attempts = course.all(What.OPENED)
+    seconds = course.since[-1].at - course.began if course.since else 0.0
+    if len(attempts) > COMPARED and len(attempts) > HAMMERING * seconds:
+        return failed(f"It hammers: {len(attempts)} attempts in {seconds:.1f} s.", cures.BACK_OFF)
+    return None
+
+
+def _no_connect(course: Course) -> str:
+    return f"It sent no CONNECT within {course.patience:g} s"
+
+
+def _stayed_away(course: Course, why: str) -> Verdict:
+    if course.doubt:
+        return course.missed(f"It did not come back within {course.patience:g} s")
+    return failed(f"It did not come back within {course.patience:g} s after {why}.", cures.RETURN)
+
+
+def _waits(course: Course, attempts: Sequence[Seen]) -> dict[int, float]:
+    """By the attempt that each led to: from the end of a connection, so that no handshake counts.
+
+    A device that was away when the stage began has no wait before its first attempt.
+    """
+    ends = [one.at for one in course.all(What.CLOSED)]
+    before = (max((end for end in ends if end <= one.at), default=None) for one in attempts)
+    return {
+        number: one.at - end for number, (one, end) in enumerate(zip(attempts, before, strict=True)) if end is not None
+    }
+
+
+def _uneasy(waits: Sequence[float], why: str) -> Verdict | None:
+    """What is wrong with these waits by themselves."""
     if len(waits) < WATCHED - 1:
+        told = f"after {_told(waits)} s" if waits else "once"
         return warned(
-            f"It came back after {told} s; whether it backs off, so few attempts do not show (a longer --patience does)."
+            f"It came back {told}; whether it backs off, so few attempts do not show (a longer --patience does)."
         )
-    if sum(waits) < _HAMMERING_SECONDS:
+    if len(waits) > HAMMERING * sum(waits):
         return failed(f"It hammers: {len(waits)} attempts in {sum(waits):.1f} s after {why}.", cures.BACK_OFF)
     if max(waits[1:]) < _EVEN * min(waits[1:]):
-        return warned(f"It comes back evenly, after {told} s: a whole fleet would knock together.", cures.BACK_OFF)
+        return warned(
+            f"It comes back evenly, after {_told(waits)} s: a whole fleet would knock together.", cures.BACK_OFF
+        )
     if waits[-1] < _GROWTH * waits[0]:
-        return warned(f"It comes back after {told} s: the waits do not grow.", cures.BACK_OFF)
-    ratios = [later / earlier for earlier, later in itertools.pairwise(waits)]
-    if max(ratios) - min(ratios) < _EXACT * max(ratios):
-        return warned(f"It backs off, after {told} s, but without a random part.", cures.BACK_OFF)
-    return passed(f"It backs off: it came back after {told} s.")
+        return warned(f"It comes back after {_told(waits)} s: the waits do not grow.", cures.BACK_OFF)
+    return None
+
+
+def _told(waits: Sequence[float]) -> str:
+    return ", ".join(f"{wait:.1f}" for wait in waits)
+
+
+def _network_delay(course: Course) -> float:
+    """What a handshake of the device takes at least: some turns there and back."""
+    opened = {one.connection: one.at for one in course.seen if one.what is What.OPENED}
+    took = [
+        one.at - opened[one.connection] for one in course.seen if one.what is What.GREETED and one.connection in opened
+    ]
+    return min(took, default=0.0)

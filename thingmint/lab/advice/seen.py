@@ -30,18 +30,20 @@ KEEP_THE_CONNECTION = frozenset({Stage.NORMAL, Stage.FORGETFUL, Stage.SILENT, St
 
 class What(StrEnum):
     STAGE = "stage"  # the lab took on another stage: `words`
+    OVERFLOW = "overflow"  # more than `number` events in the stage: of the rest, none but what is asked for is noted
+    THERE = "there"  # a connection of before the trial; `words` and `number` as at GREETED
     OPENED = "opened"  # TCP
-    RESET = "reset"  # by the lab, before TLS began
-    BROKEN_OFF = "broken-off"  # the handshake failed: `words`
+    SHOWN = "shown"  # a server certificate: `words`, empty for the hub's own
+    BROKEN_OFF = "broken-off"  # the handshake failed: `words`, and the alert `number` that the client sent (0: none)
     GREETED = "greeted"  # the handshake is done: `words`, `number` certificates
     CONNECT = "connect"  # `number` is its keep-alive, `flag` whether it wants a clean session
     CONNACK = "connack"  # `number` is the code
-    PUBLISH = "publish"  # telemetry: `number` is the QoS, `words` a digest of topic and payload
-    PUBACK = "puback"  # of the message with the digest `words`
+    PUBLISH = "publish"  # telemetry: `number` is the QoS, `words` a digest of topic and payload, `flag` its DUP
+    PUBACK = "puback"
     PING = "ping"
     DESIRED = "desired"  # the service wants the interval `number`
     REPORTED = "reported"  # the device reports `words`
-    ANSWERED = "answered"  # a call of its method, with the status `number`; 0: it takes no calls
+    ANSWERED = "answered"  # a call of its method, with the status `number`; `flag`: it takes calls
     CLOSED = "closed"  # `flag`: by the device, and not by the lab
 
 
@@ -57,6 +59,10 @@ class Seen:
     words: str = ""
     number: int = 0
     flag: bool = False
+    peer: str = ""
+    """The IP address of the other side, of THERE and OPENED."""
+    packet: int = 0
+    """The packet id, of PUBLISH (at QoS 1) and PUBACK."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -2,10 +2,12 @@
 
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
-from thingmint.lab.advice.seen import What
-from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed
+from thingmint.lab.advice.seen import Seen, What
+from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
-_FAIR = 2  # handshakes in which a device may try one root after the other
+_FAIR = 2  # handshakes in which a device may try one root after the other; and that a network does not break by chance
+_GRACE_SECONDS = 1.0
+"""For which a refusal waits for the device to show, by a handshake of its own, that it was somebody else's."""
 
 
 def connects(course: Course) -> Verdict | None:
@@ -13,26 +15,56 @@ def connects(course: Course) -> Verdict | None:
     done = next((one for one in course.seen if one.what is What.CONNACK), None)  # its first one of the trial
     if done and done.number == 0:
         shook = next(one for one in course.seen if one.what is What.GREETED and one.connection == done.connection)
-        certificates = f"{shook.number} certificate{'' if shook.number == 1 else 's'}"
-        return passed(f"It connected by {shook.words}, and showed {certificates}.")
+        return passed(f"It connected by {_showed(shook)}.")
+    there = [one for one in course.seen if one.what is What.THERE and one.device == course.evidence.device]
+    if there:
+        return passed(f"It was connected when this began, by {_showed(there[-1])}.")
     if not course.over:
         return None
     if done:
         return failed(f"It was not let in (CONNACK {done.number}): lab/lab.log says why.", cures.CREDENTIALS)
     if broken := course.first(What.BROKEN_OFF):
         return failed(f"The TLS handshake failed: {broken.words}.", cures.CREDENTIALS)
-    return not_seen(f"It did not connect within {course.patience:g} s.")
+    return course.missed(f"It did not connect within {course.patience:g} s")
+
+
+def _showed(shook: Seen) -> str:
+    return f"{shook.words}, and showed {shook.number} certificate{'' if shook.number == 1 else 's'}"
 
 
 def _refuses(course: Course, accepted: str, cure: str) -> Verdict | None:
-    if course.first(What.CONNECT):
+    """A pass wants a certificate alert: a connection that ends in any other way may have ended for any other reason.
+
+    Which alert is left to the device: libraries differ in what they call a certificate for another host.
+    """
+    at_the_bad_one = _at_another_certificate(course)
+    if any(one.what is What.CONNECT for one in at_the_bad_one):
         return failed(f"It accepted {accepted}, and went on as if nothing were wrong.", cure)
-    shook = course.first(What.GREETED)
-    if shook and (course.over or course.first(What.CLOSED)):
-        return failed(f"It accepted {accepted}, and ended the connection then.", cure)
-    if broken := course.first(What.BROKEN_OFF):
-        return passed(f"It broke the handshake off ({broken.words}).")
-    return _no_attempt(course) if course.over else None
+    if any(one.what is What.GREETED for one in at_the_bad_one):
+        if any(one.what is What.CLOSED and one.flag for one in at_the_bad_one):
+            return warned(f"It completed the handshake with {accepted}, and ended the connection before CONNECT.", cure)
+        return failed(f"It accepted {accepted}, and said no more.", cure) if course.over else None
+    broken = [one for one in at_the_bad_one if one.what is What.BROKEN_OFF]
+    if not broken:
+        return _no_attempt(course) if course.over else None
+    if not course.over and course.now - broken[0].at < _GRACE_SECONDS:
+        return None
+    if alert := next((one for one in broken if one.number), None):
+        return passed(f"It broke the handshake off ({alert.words}).")
+    if len(broken) >= _FAIR:
+        return warned(
+            f"It ended {len(broken)} handshakes, by no certificate alert ({broken[-1].words}): it seems to refuse.",
+            cures.ALERT,
+        )
+    if course.over:
+        return not_seen(f"It ended one handshake, by no certificate alert ({broken[0].words}): so may a network.")
+    return None
+
+
+def _at_another_certificate(course: Course) -> list[Seen]:
+    """What is of connections on which the hub showed another certificate than its own."""
+    shown = {one.connection for one in course.new if one.what is What.SHOWN and one.words}
+    return [one for one in course.new if one.connection in shown]
 
 
 def refuses_expired(course: Course) -> Verdict | None:
@@ -48,13 +80,14 @@ def refuses_stranger(course: Course) -> Verdict | None:
 
 
 def follows_chain(course: Course) -> Verdict | None:
-    if course.first(What.CONNECT):
+    at_the_second_root = _at_another_certificate(course)
+    if any(one.what is What.CONNECT for one in at_the_second_root):
         return passed("It connected again: it trusts the second root, too.")
-    broken = course.all(What.BROKEN_OFF)
-    if len(broken) >= _FAIR or (broken and course.over):
+    broken = [one for one in at_the_second_root if one.what is What.BROKEN_OFF]
+    if broken and (course.over or (len(broken) >= _FAIR and course.now - broken[0].at >= _GRACE_SECONDS)):
         return failed(f"It did not reconnect after a chain change ({broken[-1].words}).", cures.SECOND_ROOT)
     return _no_attempt(course) if course.over else None
 
 
 def _no_attempt(course: Course) -> Verdict:
-    return not_seen(f"It made no attempt to connect within {course.patience:g} s.")
+    return course.missed(f"It made no attempt to connect within {course.patience:g} s")

@@ -60,6 +60,8 @@ def run(
 
 
 class _Lab:
+    _expires: dt.datetime  # of the server's certificate
+
     def __init__(
         self, folder: LabFolder, role: Role, ready: Callable[[LabRecord], None], tell: Callable[[str], None] | None
     ) -> None:
@@ -84,7 +86,7 @@ class _Lab:
             if secrets is None:
                 secrets = LabSecrets.random()
                 state.write(folder.secrets, secrets)
-            expires = tls.keep_or_make(folder, role)
+            self._expires = tls.keep_or_make(folder, role)
             faults = Faults(journal, Seeded(role.chaos) if role.chaos else None)
             store = Store(folder.database)
             held.callback(store.close)
@@ -108,7 +110,7 @@ class _Lab:
                 asyncio.create_task(shown.admit_plain(page, most=_MOST_LOOK)),
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
-                asyncio.create_task(self._housekeeping(hub, context, expires)),
+                asyncio.create_task(self._housekeeping(hub, context)),
                 *([asyncio.create_task(endpoint.serve(outside))] if outside else []),
             ]
             try:
@@ -155,24 +157,42 @@ class _Lab:
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stop.set))
 
-    async def _housekeeping(self, hub: Hub, context: ssl.SSLContext, expires: dt.datetime) -> None:
-        """End a trial that was left alone; end when idle, or when the lab's files are gone; renew the server's certificate
-        before it expires."""
-        while True:
+    async def _housekeeping(self, hub: Hub, context: ssl.SSLContext) -> None:
+        """Whatever one of its jobs fails with, the others are done; the log tells of it once as long as it stays the same."""
+        failing: dict[str, str] = {}
+        while not self._stop.is_set():
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            if hub.watch.expire():
-                hub.journal.write("advise: ended, since nobody asks about it any more")
-            if time.monotonic() - self._last_event > self._role.idle_seconds:
-                hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
-                self._stop.set()
-            if self._files and (self._files != _identity(self._folder) or not self._folder.record.exists()):
-                hub.journal.write(f"stopping: {self._folder.path} was removed, or its lab.json or database")
-                self._stop.set()
-                return
-            if dt.datetime.now(dt.UTC) > expires - tls.RENEW_BEFORE:
-                expires = tls.make_certificates(self._folder, self._role)
-                context.load_cert_chain(self._folder.server_key)
-                hub.journal.write("renewed the server certificate and its CA")
+            for job in (self._end_lone_trial, self._end_when_idle, self._end_without_files, self._renew_certificate):
+                name = job.__name__.strip("_").replace("_", " ")
+                try:
+                    job(hub, context)
+                    failing.pop(name, None)
+                except Exception as error:  # noqa: BLE001 - the rest of the house is kept all the same
+                    why = f"{type(error).__name__}: {error}"
+                    if failing.get(name) != why:
+                        failing[name] = why
+                        hub.journal.write(f"housekeeping: {name}: {why}")
+
+    def _end_lone_trial(self, hub: Hub, _context: ssl.SSLContext) -> None:
+        if hub.watch.expire():
+            hub.journal.write("advise: ended, since nobody asks about it any more")
+
+    def _end_when_idle(self, hub: Hub, _context: ssl.SSLContext) -> None:
+        if time.monotonic() - self._last_event > self._role.idle_seconds:
+            hub.journal.write(f"stopping: nothing happened for {self._role.idle_seconds / 60:g} minutes")
+            self._stop.set()
+
+    def _end_without_files(self, hub: Hub, _context: ssl.SSLContext) -> None:
+        if self._files and (self._files != _identity(self._folder) or not self._folder.record.exists()):
+            hub.journal.write(f"stopping: {self._folder.path} was removed, or its lab.json or database")
+            self._stop.set()
+
+    def _renew_certificate(self, hub: Hub, context: ssl.SSLContext) -> None:
+        """Before it expires."""
+        if dt.datetime.now(dt.UTC) > self._expires - tls.RENEW_BEFORE and not self._stop.is_set():
+            self._expires = tls.make_certificates(self._folder, self._role)
+            context.load_cert_chain(self._folder.server_key)
+            hub.journal.write("renewed the server certificate and its CA")
 
 
 def _identity(folder: LabFolder) -> tuple[int, int] | None:

@@ -28,8 +28,9 @@ class Manners:
     keep_alive: int = 2
     event_seconds: float = 0.3
     connack_seconds: float = 1.5
-    first_wait: float = 0.2
+    first_wait: float = 0.3
     longest_wait: float = 2.0
+    scatters: bool = True  # these
 
 
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,6 +41,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no-return": ("it never connects again once its connection ended", {"returns": "never"}),
     "hammer": ("it connects again at once, each time", {"returns": "at-once"}),
     "even-waits": ("it connects again after the same time, each time", {"returns": "evenly"}),
+    "no-jitter": ("its waits grow, and are the same each time", {"scatters": False}),
     "forget": ("it forgets a message that was not acknowledged", {"keeps_messages": False}),
     "qos-0": ("it sends its messages at QoS 0", {"qos": 0}),
     "deaf": ("it does not notice that its pings are not answered", {"hears_silence": False}),

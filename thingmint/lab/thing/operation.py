@@ -112,7 +112,8 @@ class _Device(threading.Thread):
         if self._manners.returns == "evenly":
             return _EVENLY
         longest = min(self._manners.first_wait * 2.0 ** (self._failures - 1), self._manners.longest_wait)
-        return longest * random.uniform(0.75, 1.0)  # noqa: S311 - spread, not secrecy
+        # A good half by chance: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+        return longest * random.uniform(0.4, 1.0) if self._manners.scatters else longest  # noqa: S311 - no secrecy
 
     def _converse(self, opened: Line) -> None:
         manners = self._manners

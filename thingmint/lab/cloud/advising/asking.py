@@ -2,7 +2,7 @@
 
 import asyncio
 
-from thingmint.lab.advice.seen import What
+from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.cloud.advising.trial import Trial
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry import twins
@@ -18,14 +18,14 @@ def desire(hub: Hub, trial: Trial) -> None:
     before = hub.store.twins.get(trial.device).desired.values.get(PROPERTY)
     wanted = (before if isinstance(before, int) else _USUAL_INTERVAL) + 1
     _set(hub, trial.device, wanted)
-    trial.note(What.DESIRED, device=trial.device, number=wanted)
+    trial.note(Seen(trial.now, What.DESIRED, device=trial.device, number=wanted))
     trial.undo.append(lambda: _set(hub, trial.device, before))
 
 
 def call(hub: Hub, trial: Trial) -> None:
     line = hub.lines.get(trial.device)
     if line is None or not line.takes_calls:
-        trial.note(What.ANSWERED, device=trial.device)
+        trial.note(Seen(trial.now, What.ANSWERED, device=trial.device))
         return
 
     async def ask() -> None:
@@ -33,7 +33,7 @@ def call(hub: Hub, trial: Trial) -> None:
             status, _ = await line.call(METHOD, b"1", _CALL_SECONDS)
         except (TimeoutError, ConnectionError):
             return  # the judge sees that no answer came
-        trial.note(What.ANSWERED, device=trial.device, number=status)
+        trial.note(Seen(trial.now, What.ANSWERED, device=trial.device, number=status, flag=True))
 
     task = asyncio.get_running_loop().create_task(ask())
     trial.undo.append(task.cancel)

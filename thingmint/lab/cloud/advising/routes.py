@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from thingmint.lab.advice.seen import Stage
 from thingmint.lab.cloud.advising import asking
+from thingmint.lab.cloud.advising.watch import SILENT_SECONDS
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.wire import Refusal
 from thingmint.target import PROVISIONING_DEVICES
@@ -19,7 +20,7 @@ _ASKS = {Stage.DESIRED: asking.desire, Stage.CALLED: asking.call}
 def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
     async def begin(request: Request) -> Response:
         require_owner(request)
-        if hub.watch.trial:
+        if hub.watch.trial and hub.watch.silence < SILENT_SECONDS:
             told = f"the device {hub.watch.trial.device!r} is on trial already"
             raise Refusal(409, {"error": told}, told)
         others = frozenset(name.casefold() for name in (PROVISIONING_DEVICES, hub.role.provisioning_host))
@@ -45,7 +46,8 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
         if trial is None or not (after.isascii() and after.isdigit() and len(after) < 9):
             raise Refusal(400, {"error": "after is no number"}, "after is no number")
         seen = [one.as_json() for one in trial.seen[int(after) :]]
-        return JSONResponse({"device": trial.device, "connected": hub.watch.connected, "seen": seen})
+        connected = hub.watch.connected
+        return JSONResponse({"device": trial.device, "connected": connected, "now": trial.now, "seen": seen})
 
     async def end(request: Request) -> Response:
         _require_trial(hub, request, require_owner)
@@ -57,7 +59,7 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
         """For whoever failed on the lab: whose trial there is, or was last and how many seconds ago it ended."""
         require_owner(request)
         if trial := hub.watch.trial:
-            return JSONResponse({"device": trial.device, "over": 0})
+            return JSONResponse({"device": trial.device, "over": 0, "silence": hub.watch.silence})
         if last := hub.watch.last:
             return JSONResponse({"device": last.device, "over": time.monotonic() - hub.watch.ended})
         return JSONResponse({})

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.cloud.faults.kinds import Fault, Kind, Point
 
-_MOST_SEEN = 20_000  # a device that hammers for two minutes stays below it
+MOST_IN_A_STAGE = 5_000  # events; a device that sends and is answered ten times a second makes as many in four minutes
+_ALWAYS = frozenset({What.STAGE, What.THERE, What.DESIRED, What.ANSWERED})
 _HANDSHAKES = {
     Stage.REFUSING: Kind.RESET,
     Stage.EXPIRED: Kind.EXPIRED,
@@ -28,27 +29,38 @@ _ANSWERS: Mapping[tuple[Stage, Point], Kind] = {
 class Trial:
     """`device` is empty until one connects, where any will do."""
 
-    def __init__(self, device: str, not_the_hub: frozenset[str]) -> None:
-        """`not_the_hub`: names under which a device asks for another service."""
+    def __init__(self, device: str, not_the_hub: frozenset[str], tell: Callable[[str], None]) -> None:
+        """`not_the_hub`: names under which a device asks for another service. `tell` writes to the log."""
         self.device = device
         self.token = secrets.token_urlsafe(8)  # tells this trial from the one before
         self.stage = Stage.NORMAL
         self.seen: list[Seen] = []
         self.asked = time.monotonic()  # when whoever began it last showed that it is there
         self._not_the_hub = not_the_hub
+        self._tell = tell
         self._began = time.monotonic()
         self._spent = False
+        self._room = MOST_IN_A_STAGE
         self.undo: list[Callable[[], object]] = []
         """What takes back what the stage changed."""
 
+    @property
+    def now(self) -> float:
+        """Seconds since it began."""
+        return round(time.monotonic() - self._began, 3)
+
     def play(self, stage: Stage) -> None:
         self.end_stage()
-        self.stage, self._spent = stage, False
-        self.note(What.STAGE, words=stage.value)
+        self.stage, self._spent, self._room = stage, False, MOST_IN_A_STAGE
+        self.note(Seen(self.now, What.STAGE, words=stage.value))
 
     def end_stage(self) -> None:
+        """Each undoing by itself: one that fails is told in the log, and keeps no other from being done."""
         while self.undo:
-            self.undo.pop()()
+            try:
+                self.undo.pop()()
+            except Exception as error:  # noqa: BLE001 - the lab has to be itself again, whatever went wrong
+                self._tell(f"advise: the stage {self.stage} was not undone: {type(error).__name__}: {error}")
 
     def draw(self, point: Point, who: str) -> Fault | None:
         """As chaos's source does it; `who` is the name that the client asks for, or that its certificate has."""
@@ -67,9 +79,11 @@ class Trial:
         self._spent = (self.stage, point) in {(Stage.SILENT, Point.CONNACK), (Stage.FORGETFUL, Point.PUBACK)}
         return _ANSWERS.get((self.stage, point))
 
-    def note(
-        self, what: What, connection: int = 0, device: str = "", words: str = "", number: int = 0, *, flag: bool = False
-    ) -> None:
-        if len(self.seen) < _MOST_SEEN:
-            at = round(time.monotonic() - self._began, 3)
-            self.seen.append(Seen(at, what, connection, device, words, number, flag))
+    def note(self, seen: Seen) -> None:
+        if seen.what not in _ALWAYS:
+            self._room -= 1
+            if self._room == -1:
+                self.seen.append(Seen(self.now, What.OVERFLOW, number=MOST_IN_A_STAGE))
+            if self._room < 0:
+                return
+        self.seen.append(seen)

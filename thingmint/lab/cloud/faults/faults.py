@@ -16,12 +16,12 @@ class Faults:
     """`source` may be exchanged while the lab runs. Without one a draw costs nothing."""
 
     def __init__(self, journal: Journal, source: Source | None = None) -> None:
-        self._journal = journal
+        self.journal = journal
         self.source = source
 
     def draw(self, point: Point, who: str) -> Fault | None:
         """What goes wrong at this point, for the caller to carry out; it is in the log already."""
         fault = self.source.draw(point, who) if self.source else None
         if fault:
-            self._journal.write(f"chaos: {fault.kind.value}: {who}" + (f", {fault.told}" if fault.told else ""))
+            self.journal.write(f"chaos: {fault.kind.value}: {who}" + (f", {fault.told}" if fault.told else ""))
         return fault

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 
+from thingmint.lab.advice.seen import What
 from thingmint.lab.cloud.advising.watch import Greeting, Sighting
 from thingmint.lab.cloud.door import Door, shake
 from thingmint.lab.cloud.faults.handshakes import certificate_for
@@ -44,13 +45,14 @@ class MqttEndpoint:
         await asyncio.wait([task])
 
     async def _serve_one(self, accepted: socket.socket) -> None:
-        with self._hub.watch.opened() as sighting:
+        with self._hub.watch.opened(accepted) as sighting:
             await self._serve_seen(accepted, sighting)
 
     async def _serve_seen(self, accepted: socket.socket, sighting: Sighting) -> None:
         server = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
         if server is None:
             return
+        sighting.note(What.SHOWN, "" if server == self._hub.folder.server_key else server.stem)
         handshake = Handshake(self._hub, self._contexts, server)
         stream = TlsStream()
         transport = await shake("mqtt", accepted, Greeting(handshake, sighting), stream.protocol)

@@ -34,6 +34,7 @@ class Publish:
     qos: int
     retain: bool
     packet_id: int  # 0 at QoS 0
+    again: bool = False  # DUP
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _publish(flags: int, reader: "_Reader") -> Publish:
     if not topic or "+" in topic or "#" in topic:  # 3.3.2.1
         raise MalformedPacketError("PUBLISH to an empty topic or one with wildcards")
     packet_id = reader.packet_id() if qos else 0
-    return Publish(topic, reader.rest(), qos, bool(flags & 1), packet_id)
+    return Publish(topic, reader.rest(), qos, bool(flags & 1), packet_id, bool(flags & 8))
 
 
 def _subscribe(reader: "_Reader") -> Subscribe:
