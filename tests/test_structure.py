@@ -94,9 +94,12 @@ def test_the_simulated_modem_shares_nothing_with_its_clients() -> None:
     for path in sorted((PACKAGE / "lab/thing").rglob("*.py")):
         used = [name for name in imports(path) if name.startswith("thingmint.")]
         # The applications on it speak to the hub, as each device does; the one in operation does so by itself.
-        may = ground | {"sample": {"device", "target"}, "operation": {"target"}, "line": {"target"}}.get(
-            path.stem, set()
-        )
+        may = ground | {
+            "sample": {"device", "target"},
+            "application": {"device"},
+            "operation": {"target"},
+            "line": {"target"},
+        }.get(path.stem, set())
         assert all(name.startswith("thingmint.lab.thing") or name.split(".")[1] in may for name in used), path
         assert not {"serial", "pexpect"} & {name.split(".")[0] for name in imports(path)}, path
 

@@ -332,6 +332,20 @@ def test_a_stage_in_which_too_much_happens_keeps_none_from_being_seen(watch: Wat
     assert found == {What.STAGE: 2, What.PING: 2 * MOST_IN_A_STAGE, What.OVERFLOW: 2, What.ANSWERED: 2}
 
 
+def test_it_is_a_message_whose_acknowledgement_is_forgotten(watch: Watch) -> None:
+    """And none that the device asked for its twin by, as Microsoft's SDK does at QoS 1 whenever it has connected."""
+    trial = watch.begin("dev-1", frozenset())
+    watch.play(Stage.FORGETFUL)
+    for device, packet in (("dev-2", 7), ("dev-1", 8)):
+        assert watch.faults.draw(Point.PUBACK, "dev-1") is None
+        trial.note(Seen(trial.now, What.PUBLISH, 1, device, "digest", 1, packet=packet))
+    trial.note(Seen(trial.now, What.PUBACK, 1, "dev-1", packet=8))
+    assert watch.faults.draw(Point.PUBACK, "dev-1") is None
+    trial.note(Seen(trial.now, What.PUBLISH, 1, "dev-1", "digest", 1, packet=9))
+    assert watch.faults.draw(Point.PUBACK, "dev-1")
+    assert watch.faults.draw(Point.PUBACK, "dev-1") is None, "one message is forgotten"
+
+
 def test_the_labs_housekeeping_goes_on_where_one_job_fails(
     watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

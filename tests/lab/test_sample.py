@@ -1,18 +1,23 @@
 """The simulated device against the real lab: it connects with what its modem holds, or its log says why not."""
 
+import contextlib
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from tests.lab.clients import wait_until
 from tests.paper import make
 from tests.verified import Bench, enrolled, verified_lab
 from thingmint.errors import CheckError, HubError
 from thingmint.firmware.log.conclusions import Conclusions
 from thingmint.firmware.log.story import Story
-from thingmint.lab.thing import sample
+from thingmint.lab import trials
+from thingmint.lab.advice.seen import Stage
+from thingmint.lab.thing import application, sample
 
 ROOT, CERTIFICATE, KEY = 0, 1, 2
 LINE = re.compile(r"\[\d\d:\d\d:\d\d\.\d{3},\d{3}\] <(?:err|wrn|inf|dbg)> \w+: .+")
@@ -153,3 +158,68 @@ def test_the_id_scope_is_found_in_what_was_built_with_one() -> None:
     assert sample.id_scope_in(b"\0" + host + b"\x000ne00AB12cd\0") == "0ne00AB12cd"
     assert sample.id_scope_in(b"\x000ne00AB12cd\0") is None
     assert sample.id_scope_in(host) is None
+
+
+class SwitchedOffError(Exception):
+    pass
+
+
+@dataclass
+class Running:
+    """The application as it goes on, in a thread."""
+
+    lines: list[str]
+    error: BaseException | None = None
+
+    def times(self, text: str) -> int:
+        return sum(text in line for line in self.lines)
+
+
+@contextlib.contextmanager
+def running(bench: Bench, *, there: bool = True) -> Iterator[Running]:
+    off = threading.Event()
+    device = Running([])
+
+    def pause(seconds: float) -> None:
+        if off.wait(seconds):
+            raise SwitchedOffError
+
+    def run() -> None:
+        try:
+            build = sample.Build("dev-1", bench.target)
+            sample.run(build, Tags(loaded(bench)), device.lines.append, pause=pause, there=lambda: there)
+        except (SwitchedOffError, HubError) as error:
+            device.error = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: device.times("Next event will be sent"))
+        yield device
+    finally:
+        off.set()
+        thread.join()
+
+
+def test_it_comes_back_and_sends_again_what_was_not_acknowledged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "_INTERVAL_SECONDS", 1)
+    with running(bench) as device, trials.begun(bench.lab, "dev-1") as trial:
+        trial.play(Stage.FRESH)
+        wait_until(lambda: device.times("Event was successfully sent") > 1)
+        told = [line.partition(": ")[2] for line in device.lines]
+        again = told.index("AZURE_IOT_HUB_EVT_DISCONNECTED")
+        assert told[again + 1].startswith("Next attempt to connect in ")
+        assert told[again + 2] == "AZURE_IOT_HUB_EVT_CONNECTING"
+        trial.play(Stage.FORGETFUL)
+        wait_until(lambda: device.times("EVT_DISCONNECTED") == 2)
+        lost = next(line for line in reversed(device.lines) if "Sending event" in line).partition("event:")[2]
+        wait_until(lambda: device.times(f"Sending event:{lost}") == 2)
+    assert isinstance(device.error, SwitchedOffError)
+
+
+def test_where_there_is_no_hub_any_more_it_ends_with_what_its_connection_ended_with(bench: Bench) -> None:
+    with running(bench, there=False) as device, trials.begun(bench.lab, "dev-1") as trial:
+        trial.play(Stage.FRESH)
+        wait_until(lambda: device.error)
+    assert "the connection broke" in str(device.error)
+    assert "EVT_DISCONNECTED" in device.lines[-1]

@@ -132,9 +132,10 @@ def boot(
 ) -> str:
     """Boot the simulated device: it connects with what its modem holds. Returns the telemetry that the hub heard.
 
-    `emit` is handed its log, line by line. With `pause` it goes on until that raises. Raises InputError where the target is not the lab, CheckError or HubError where
+    `emit` is handed its log, line by line. With `pause` it goes on until that raises, or the lab is gone. Raises InputError where the target is not the lab, CheckError or HubError where
     it could not speak, or was not heard.
     """
+    from thingmint.lab import control
     from thingmint.lab.thing import sample
     from thingmint.lab.thing.sectags import SecTags
 
@@ -147,7 +148,9 @@ def boot(
     image = memory.image.read_bytes() if memory.image.exists() else b""
     build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary, sample.id_scope_in(image))
     proven = connection.expecting(session, hub, chosen)
-    return sample.run(build, memory, emit, heard=proven, pause=pause)
+    return sample.run(
+        build, memory, emit, heard=proven, pause=pause, there=lambda: control.running(session) is not None
+    )
 
 
 def _run(session: Session, chosen: DeviceId, emit: Callable[[str], None], pause: Callable[[float], None]) -> None:

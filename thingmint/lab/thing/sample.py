@@ -1,33 +1,32 @@
 """The simulated device's own firmware: it connects with what its modem holds, and logs as Nordic's Azure sample does.
 
+It comes back after its connection ended, as an application in a product does: Nordic's own sample only logs that.
 The article reads such a log by eye. The numbers of failures are newlib's (errno); which of them a real modem gives for
 which failed handshake was not measured, so that each failure to connect is ECONNREFUSED here.
 """
 
 import contextlib
 import dataclasses
-import json
 import random
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from thingmint import files
 from thingmint.device import conversation, registration
 from thingmint.errors import CheckError, HubError, InputError
+from thingmint.lab.thing.application import MODULE, Application, Log
 from thingmint.target import PROVISIONING_DEVICES, Target
 
 _ROOT, _CERTIFICATE, _KEY = 0, 1, 2  # credential types of AT%CMNG
 _ECONNREFUSED, _EINVAL = 111, 22
 _NOT_AUTHORISED = 5  # MQTT 3.1.1, 3.2.2.3
-_INTERVAL_SECONDS = 20
-_TICK_SECONDS = 0.1
-_LARGEST_INT = 2**31 - 1  # of C's int
-_MODULE, _DPS = "azure_iot_hub_sample", "azure_iot_hub_dps"
+_CONNECT_SECONDS, _AGAIN_SECONDS = 60.0, 8.0  # for a connection to stand, the first time and later; and its keep-alive
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 4.0  # before the next attempt: a desk's; a real device takes minutes
+_DPS = "azure_iot_hub_dps"
 
 
 class Holder(Protocol):
@@ -63,33 +62,35 @@ def run(
     *,
     heard: Callable[[str], None] = lambda _body: None,
     pause: Callable[[float], None] | None = None,
+    there: Callable[[], bool] = lambda: True,
 ) -> str:
     """Boot, connect, send one event, and return its body. `emit` is handed each line of the log.
 
     `heard` is called with the body once the hub has acknowledged it. With `pause`, which waits for some seconds, it goes
-    on as the sample does, until that or `emit` raises.
+    on as the sample does, until that or `emit` raises; once it was connected, it connects again whenever its connection
+    ends, as long as there is a hub to be reached at all (`there`).
 
     Raises CheckError where a credential is missing or unusable, HubError where the hub refuses; the log tells it first.
     """
-    log = _Log(emit)
+    log = Log(emit)
     log.emit("*** Booting thingmint's simulated device ***")
-    log.write("inf", _MODULE, "Azure IoT Hub sample started")
-    log.write("inf", _MODULE, f"Device ID: {build.device_id}")
+    log.write("inf", MODULE, "Azure IoT Hub sample started")
+    log.write("inf", MODULE, f"Device ID: {build.device_id}")
     if not build.id_scope:
-        log.write("inf", _MODULE, f"Host name: {build.target.hub_host}")
-    log.write("inf", _MODULE, "Connecting to LTE network")
-    log.write("inf", _MODULE, "Network registration status: Connected - home network")
-    log.write("inf", _MODULE, "Connected to LTE network")
-    log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_CONNECTING")
-    application = _Application(log, heard, pause)
+        log.write("inf", MODULE, f"Host name: {build.target.hub_host}")
+    log.write("inf", MODULE, "Connecting to LTE network")
+    log.write("inf", MODULE, "Network registration status: Connected - home network")
+    log.write("inf", MODULE, "Connected to LTE network")
+    log.write("inf", MODULE, "AZURE_IOT_HUB_EVT_CONNECTING")
+    application = Application(log, heard, pause)
     with tempfile.TemporaryDirectory(prefix="thingmint-") as folder:
         try:
             loaded = _Loaded.of(build, modem, Path(folder))
             with _naming_the_tag(build):
-                _speak(_assigned(build, loaded, log) if build.id_scope else build, loaded, log, application)
+                found = _assigned(build, loaded, log) if build.id_scope else build
+                _stay(found, loaded, log, application, pause, there)
         except (CheckError, HubError) as error:
             if application.connected:
-                log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_DISCONNECTED")
                 raise
             _log_failure(log, error)
             error.things_to_try = (
@@ -101,7 +102,40 @@ def run(
     return application.said
 
 
-def _speak(build: Build, loaded: "_Loaded", log: "_Log", application: "_Application") -> None:
+def _stay(
+    build: Build,
+    loaded: "_Loaded",
+    log: Log,
+    application: Application,
+    pause: Callable[[float], None] | None,
+    there: Callable[[], bool],
+) -> None:
+    """Speak, and with `pause` come back again and again. Raises what the connection ended with if nothing is there then."""
+    broke: HubError | None = None
+    while True:
+        try:
+            _speak(build, loaded, log, application, _AGAIN_SECONDS if broke else _CONNECT_SECONDS)
+        except HubError as error:
+            if not application.connected:  # never yet
+                raise
+            if application.failures:
+                _log_failure(log, error)
+            else:
+                log.write("inf", MODULE, "AZURE_IOT_HUB_EVT_DISCONNECTED")
+                broke = error
+            if pause is None or not there():
+                raise broke or error from None
+        else:
+            return
+        wait = min(_FIRST_WAIT * 2.0**application.failures, _LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311
+        application.failures += 1
+        log.write("inf", MODULE, f"Next attempt to connect in {wait:.1f} seconds")
+        pause(wait)
+        log.told_why = False
+        log.write("inf", MODULE, "AZURE_IOT_HUB_EVT_CONNECTING")
+
+
+def _speak(build: Build, loaded: "_Loaded", log: Log, application: Application, timeout: float) -> None:
     _resolve(build.target.hub_host, build.target, log)
     conversation.converse(
         dataclasses.replace(build.target, ca_file=loaded.roots),
@@ -109,97 +143,11 @@ def _speak(build: Build, loaded: "_Loaded", log: "_Log", application: "_Applicat
         application.talk,
         certificate_chain=loaded.certificate,
         key=loaded.key,
+        timeout=timeout,
     )
 
 
-class _Application:
-    """What Nordic's sample does once it is connected: an event at each interval, which its twin can change, and an LED.
-
-    A method that it does not know, it leaves without an answer.
-    """
-
-    def __init__(self, log: "_Log", heard: Callable[[str], None], pause: Callable[[float], None] | None) -> None:
-        self._log = log
-        self._heard = heard
-        self._pause = pause
-        self._interval = _INTERVAL_SECONDS
-        self._due = 0.0
-        self.connected = False
-        self.said = ""  # in its first event
-
-    def talk(self, line: conversation.Line) -> None:
-        self._log.write("dbg", "mqtt_helper", "mqtt_evt_handler: MQTT mqtt_client connected")
-        self.connected = True
-        self._tell("AZURE_IOT_HUB_EVT_CONNECTED")
-        self._tell("AZURE_IOT_HUB_EVT_READY")
-        desired = line.twin().get("desired", {})
-        self._tell("AZURE_IOT_HUB_EVT_TWIN_RECEIVED")
-        self._apply(self._wanted(desired))
-        self.said = self._send(line)
-        self._heard(self.said)
-        while self._pause:
-            self._pause(_TICK_SECONDS)
-            while not line.news.empty():
-                self._hear(line, line.news.get())
-            if time.monotonic() >= self._due:
-                self._send(line)
-
-    def _send(self, line: conversation.Line) -> str:
-        event = {"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())}  # noqa: S311
-        body = json.dumps(event)
-        self._tell(f"Sending event:{body}")
-        line.send(body)
-        self._tell("Event was successfully sent")
-        self._tell(f"Next event will be sent in {self._interval} seconds")
-        self._due = time.monotonic() + self._interval
-        return body
-
-    def _hear(self, line: conversation.Line, news: conversation.News) -> None:
-        match news:
-            case conversation.Desired(values=values):
-                self._tell("AZURE_IOT_HUB_EVT_TWIN_DESIRED_RECEIVED")
-                if (interval := self._wanted(values)) >= 0:
-                    line.report({"telemetryInterval": interval})
-                    self._apply(interval)
-                    self._tell(f"New telemetry interval has been applied: {interval}")
-                    self._tell("AZURE_IOT_HUB_EVT_TWIN_RESULT_SUCCESS")
-            case conversation.Call(method=method, payload=payload, answer=answer):
-                self._tell("AZURE_IOT_HUB_EVT_DIRECT_METHOD")
-                self._tell(f"Method name: {method}")
-                self._tell(f"Payload: {json.dumps(payload)}")
-                if method == "led":
-                    answer(200, {"it": "worked"})
-                else:
-                    self._tell("Unknown direct method")
-            case conversation.Said(body=body):
-                self._tell("AZURE_IOT_HUB_EVT_DATA_RECEIVED")
-                self._tell(f"Received payload: {body.decode(errors='replace')}")
-            case conversation.Gone():
-                raise line.broke()
-
-    def _apply(self, interval: int) -> None:
-        if interval > 0:
-            self._interval, self._due = interval, 0.0  # the next event leaves at once
-
-    def _wanted(self, desired: dict[str, Any]) -> int:
-        """As the sample reads it: a number, or a text that begins with one, else 0; -1 where there is neither."""
-        if "telemetryInterval" not in desired:
-            self._tell("No 'telemetryInterval' object in the device twin")
-            return -1
-        value = desired["telemetryInterval"]
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            self._log.write("wrn", _MODULE, "Invalid telemetry interval format received")
-            return -1
-        if isinstance(value, str):
-            digits = re.match(r"\s*([+-]?\d{1,9})", value, re.ASCII)
-            return int(digits[1]) if digits else 0
-        return min(int(value), _LARGEST_INT)
-
-    def _tell(self, text: str) -> None:
-        self._log.write("inf", _MODULE, text)
-
-
-def _assigned(build: Build, loaded: "_Loaded", log: "_Log") -> Build:
+def _assigned(build: Build, loaded: "_Loaded", log: Log) -> Build:
     """Registered at the provisioning service, which says which hub it is for, and what it is called there."""
     scope = build.id_scope or ""
     log.write("dbg", _DPS, f"dps_id_scope_set: Setting DPS ID scope: {scope}")
@@ -242,13 +190,13 @@ def _naming_the_tag(build: Build) -> Iterator[None]:
         ) from None
 
 
-def _resolve(host: str, target: Target, log: "_Log") -> None:
+def _resolve(host: str, target: Target, log: Log) -> None:
     log.write("dbg", "mqtt_helper", f"broker_init: Resolving IP address for {host}")
     if target.mqtt_proxy:
         log.write("dbg", "mqtt_helper", f"broker_init: IPv4 Address found {target.mqtt_proxy[0]} (AF_INET)")
 
 
-def _log_failure(log: "_Log", error: CheckError | HubError) -> None:
+def _log_failure(log: Log, error: CheckError | HubError) -> None:
     if log.told_why:
         pass
     elif isinstance(error, HubError) and error.status == 401:
@@ -258,7 +206,7 @@ def _log_failure(log: "_Log", error: CheckError | HubError) -> None:
         number = _EINVAL if isinstance(error, CheckError) else _ECONNREFUSED
         log.write("err", "mqtt_helper", f"mqtt_connect, error: -{number}")
         log.write("err", "azure_iot_hub", f"mqtt_helper_connect failed, error: -{number}")
-    log.write("inf", _MODULE, "AZURE_IOT_HUB_EVT_CONNECTION_FAILED")
+    log.write("inf", MODULE, "AZURE_IOT_HUB_EVT_CONNECTION_FAILED")
 
 
 @dataclass(frozen=True)
@@ -288,19 +236,3 @@ class _Loaded:
         ):
             files.create(path, content or b"", mode=files.SECRET)
         return made
-
-
-class _Log:
-    """Zephyr's format: `[hh:mm:ss.mmm,uuu] <level> module: text`, counted from the boot."""
-
-    def __init__(self, emit: Callable[[str], None]) -> None:
-        self.emit = emit
-        self.told_why = False
-        self._boot = time.monotonic()
-
-    def write(self, level: str, module: str, text: str) -> None:
-        self.told_why = self.told_why or level == "err"
-        micros = round((time.monotonic() - self._boot) * 1_000_000)
-        seconds, rest = divmod(micros, 1_000_000)
-        clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        self.emit(f"[{clock}.{rest // 1000:03},{rest % 1000:03}] <{level}> {module}: {text}")

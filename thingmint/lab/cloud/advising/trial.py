@@ -41,6 +41,7 @@ class Trial:
         self._began = time.monotonic()
         self._spent = False
         self._room = MOST_IN_A_STAGE
+        self._waiting: set[tuple[int, int]] = set()  # the device's messages without a PUBACK: connection, packet id
         self.undo: list[Callable[[], object]] = []
         """What takes back what the stage changed."""
 
@@ -73,13 +74,19 @@ class Trial:
         return Fault(kind, told="advise") if kind else None
 
     def _answer(self, point: Point) -> Kind | None:
-        if self._spent:
+        if self._spent or (self.stage is Stage.FORGETFUL and not self._waiting):
             return None
         # A device that comes back is answered again; a message is forgotten once.
         self._spent = (self.stage, point) in {(Stage.SILENT, Point.CONNACK), (Stage.FORGETFUL, Point.PUBACK)}
         return _ANSWERS.get((self.stage, point))
 
     def note(self, seen: Seen) -> None:
+        if seen.what is What.PUBLISH and seen.number and seen.device == self.device:
+            self._waiting.add((seen.connection, seen.packet))
+        elif seen.what is What.PUBACK:
+            self._waiting.discard((seen.connection, seen.packet))
+        elif seen.what is What.CLOSED:
+            self._waiting = {one for one in self._waiting if one[0] != seen.connection}
         if seen.what not in _ALWAYS:
             self._room -= 1
             if self._room == -1:
