@@ -663,7 +663,9 @@ def modem(session: "Session", imei: str | None = None, fault: list[str] | None =
     simulated.modem(session, imei=imei, fault=fault or (), app=app)
 
 
-modem.__doc__ += "\n\n--fault switches:\n\n" + "".join(f"{name}\n    {text}\n" for name, text in faults.described())
+modem.__doc__ += "\n\n--fault switches (a device that treats its hub badly: invoke --help advise):\n\n" + "".join(
+    f"{name}\n    {text}\n" for name, text in faults.described()
+)
 
 
 @verb(
@@ -720,7 +722,7 @@ def advise(
     advising.advise(session, imei=imei, fault=fault or (), patience=patience, as_json=json)
 
 
-advise.__doc__ += "\n\n--fault names:\n\n" + "".join(
+advise.__doc__ += "\n\n--fault names (a modem that behaves badly: invoke --help modem):\n\n" + "".join(
     f"{name}\n    {text}\n" for name, (text, _) in manners.FAULTS.items()
 )
 

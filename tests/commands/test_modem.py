@@ -142,6 +142,7 @@ def test_wrong_input_is_told_before_any_port_is_opened(desk: CommandLine, tmp_pa
         (["device", "--imei", "new-1", "--keygen", "--port", "P", "--key", "rsa:2048"], "ec:P-256"),
         (["modem", "--imei", IMEI, "--fault", "drup"], "--fault drop"),
         (["modem", "--imei", IMEI, "--app", "blinky"], "azure_iot_hub"),
+        (["modem", "--imei", IMEI, "--fault", "hammer"], "invoke advise --imei ID --fault hammer"),
     ):
         done = quick(*words)
         assert done.returncode == 2, (words, done.stderr)

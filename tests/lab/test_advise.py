@@ -153,6 +153,24 @@ def test_what_breaks_off_beside_another_client_is_not_put_down_to_the_device(ben
     assert "from the same address (127.0.0.1)" in verdict.did
 
 
+def test_a_device_that_is_connected_already_and_does_not_come_back_has_connected_all_the_same(bench: Bench) -> None:
+    cases = [one for one in CASES if one.name in {"connect", "back-off"}]
+    with operating(bench, ["no-return"]), trials.begun(bench.lab, "dev-1") as trial:
+        assert trial.look().connected
+        first, second = advising.drive(trial, cases, 1.0)
+    assert first.verdict.result is Result.PASS
+    assert first.verdict.did.startswith("It was connected when this began, by TLSv1.2 ")
+    assert second.verdict.result is Result.FAIL, second
+
+
+@contextlib.contextmanager
+def operating(bench: Bench, faults: list[str]) -> Iterator[None]:
+    """The device, once it is connected."""
+    with operation.operating(bench.target, "dev-1", tags(bench), (10, 11), manners.parse(faults)):
+        wait_until(lambda: (found := bench.devices.get("dev-1")) and found.connection_state == "Connected")
+        yield
+
+
 def test_a_device_full_of_faults_gets_a_sentence_for_each(bench: Bench) -> None:
     """It comes back only where it is switched off and on, and so it is."""
     planted = ["any-server", "no-return", "deaf", "patient", "forget", "clean-session"]

@@ -184,7 +184,18 @@ def described() -> tuple[tuple[str, str], ...]:
     return tuple((written(name, switch), switch.text) for name, (_, switch) in _SWITCHES.items())
 
 
+def knows(name: str) -> bool:
+    return name in _SWITCHES
+
+
 def _unknown(name: str) -> InputError:
+    from thingmint.lab.thing import manners  # which looks here in its turn
+
+    if name in manners.FAULTS:
+        return InputError(
+            f"{name!r} is a fault of a device that talks to its hub, and none of its modem.",
+            things_to_try=[f"invoke advise --imei ID --fault {name}"],
+        )
     close = difflib.get_close_matches(name, _SWITCHES, n=3)
     return InputError(
         f"there is no fault {name!r}.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from thingmint.errors import InputError
+from thingmint.lab.thing import faults
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ def parse(names: Iterable[str]) -> Manners:
     """A well-behaved device with these faults. Raises InputError naming what is wrong."""
     manners = Manners()
     for name in names:
+        if faults.knows(name.partition("=")[0]) and name not in FAULTS:
+            raise InputError(
+                f"{name!r} is a fault of a modem, and none of a device that talks to its hub.",
+                things_to_try=[f"invoke modem --imei ID --fault {name}"],
+            )
         if name not in FAULTS:
             close = difflib.get_close_matches(name, FAULTS, n=3)
             raise InputError(
