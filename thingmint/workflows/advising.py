@@ -30,6 +30,7 @@ SIMULATED_SECONDS = 8.0
 _PRESENCE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
 _MISSED = 2  # cases in a row for which nobody switched it on
+UNSEEN = f"It was not seen in {_MISSED} cases in a row, and not waited for any more."
 T = TypeVar("T")
 
 
@@ -214,7 +215,7 @@ def drive(
     stays_away, missed = False, 0
     for case in cases:
         if missed >= _MISSED:
-            verdict = not_seen("It stayed away.")
+            verdict = not_seen(UNSEEN)
         elif stays_away:
             verdict = _anew(trial, case, patience, off_and_on)
             missed = missed + 1 if verdict.result is Result.NOT_SEEN else 0

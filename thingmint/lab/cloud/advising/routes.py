@@ -23,6 +23,8 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
         if hub.watch.trial and hub.watch.silence < SILENT_SECONDS:
             told = f"the device {hub.watch.trial.device!r} is on trial already"
             raise Refusal(409, {"error": told}, told)
+        if hub.watch.trial:
+            hub.journal.write("advise: nobody asks about the trial any more: another one takes its place")
         others = frozenset(name.casefold() for name in (PROVISIONING_DEVICES, hub.role.provisioning_host))
         trial = hub.watch.begin(request.query_params.get("device", ""), others)
         hub.journal.write(f"advise: began{f' with the device {trial.device!r}' if trial.device else ''}")
