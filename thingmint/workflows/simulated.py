@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from thingmint.errors import InputError
 from thingmint.firmware.editions import AT_CLIENT, AZURE_IOT_HUB, SAMPLES
 from thingmint.ids import DeviceId
-from thingmint.lab.thing import faults
+from thingmint.lab.thing import faults, manners
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.shell import ended_by_signals, quote
@@ -33,6 +33,7 @@ def modem(session: Session, *, imei: str | None, fault: Sequence[str] = (), app:
     chosen = DeviceId.parse(imei)
     if app not in {None, *SAMPLES}:
         raise InputError(f"--app {app!r} is no application of the simulated device.", things_to_try=SAMPLES)
+    manners.require_none(fault)
     wanted = faults.parse(fault)
     if wanted.recovery and app:
         raise InputError("--app and --fault recovery cannot be used together: it boots what it is flashed with.")

@@ -189,13 +189,6 @@ def knows(name: str) -> bool:
 
 
 def _unknown(name: str) -> InputError:
-    from thingmint.lab.thing import manners  # which looks here in its turn
-
-    if name in manners.FAULTS:
-        return InputError(
-            f"{name!r} is a fault of a device that talks to its hub, and none of its modem.",
-            things_to_try=[f"invoke advise --imei ID --fault {name}"],
-        )
     close = difflib.get_close_matches(name, _SWITCHES, n=3)
     return InputError(
         f"there is no fault {name!r}.",

@@ -70,3 +70,13 @@ def parse(names: Iterable[str]) -> Manners:
             )
         manners = replace(manners, **FAULTS[name][1])
     return manners
+
+
+def require_none(names: Iterable[str]) -> None:
+    """Raises InputError where a modem's faults are wanted, and one of these is named."""
+    for name in names:
+        if name in FAULTS:
+            raise InputError(
+                f"{name!r} is a fault of a device that talks to its hub, and none of its modem.",
+                things_to_try=[f"invoke advise --imei ID --fault {name}"],
+            )
