@@ -5,59 +5,21 @@ import os
 import signal
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.clients import wait_until
+from tests.lab.within import asked, in_process
 from thingmint.errors import ToolError
-from thingmint.lab import control, requests, state
+from thingmint.lab import control
 from thingmint.lab.cloud import door, server, web
-from thingmint.lab.state import LabFolder, LabRecord, Role
+from thingmint.lab.state import LabFolder, LabRecord
 from thingmint.session import Session
 
 MOST = 8
 Clients = list[socket.socket]
-
-
-def in_process(folder: LabFolder, watch: Callable[[LabRecord], None]) -> None:
-    """A lab in this process while another thread watches it; what that meets is raised here."""
-    problems: list[BaseException] = []
-
-    def watching(record: LabRecord) -> None:
-        try:
-            watch(record)
-        except BaseException as problem:  # noqa: BLE001 - of a thread
-            problems.append(problem)
-        finally:
-            asked(folder, record, "POST", "/lab/stop")
-
-    threads: list[threading.Thread] = []
-
-    def ready(record: LabRecord) -> None:
-        threads.append(threading.Thread(target=watching, args=(record,)))
-        threads[0].start()
-
-    server.run(folder, Role("acc5", "tenant", "rg", "hub", "provs", idle_seconds=60.0), ready=ready)
-    threads[0].join()
-    if problems:
-        raise problems[0]
-
-
-def asked(folder: LabFolder, record: LabRecord, method: str, path: str) -> object:
-    secrets = state.read_secrets(folder)
-    assert secrets
-    return requests.request(folder, record.https_port, secrets, method, path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, session: Session) -> LabFolder:
-    made = LabFolder(tmp_path / "lab")
-    made.make(session.shell)
-    return made
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ _MOST_CONNECTIONS = 1_500  # where the system allows as many
 _SHARES = 4  # of the web's doors together, of MQTT's, and two of the proxy's: each way through it has two descriptors
 _SPARE = 192  # descriptors: up to 64 for the page, and for listeners, files, and connections that are just being ended
 
-# asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. A TLS record holds 16 kB at most.
-sslproto.SSLProtocol.max_size = 16_384
+# asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. Telemetry is no faster with more.
+sslproto.SSLProtocol.max_size = 2_048
 
 
 def most_connections() -> int:
