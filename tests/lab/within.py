@@ -5,10 +5,15 @@ from collections.abc import Callable
 
 from thingmint.lab import requests, state
 from thingmint.lab.cloud import server
+from thingmint.lab.listen import Listen
 from thingmint.lab.state import LabFolder, LabRecord, Role
 
 
-def in_process(folder: LabFolder, watch: Callable[[LabRecord], None]) -> None:
+def role(listen: Listen | None = None) -> Role:
+    return Role("acc5", "tenant", "rg", "hub", "provs", idle_seconds=60.0, listen=listen)
+
+
+def in_process(folder: LabFolder, watch: Callable[[LabRecord], None], plays: Role | None = None) -> None:
     """A lab in this process while another thread watches it; what that meets is raised here."""
     problems: list[BaseException] = []
 
@@ -26,7 +31,7 @@ def in_process(folder: LabFolder, watch: Callable[[LabRecord], None]) -> None:
         threads.append(threading.Thread(target=watching, args=(record,)))
         threads[0].start()
 
-    server.run(folder, Role("acc5", "tenant", "rg", "hub", "provs", idle_seconds=60.0), ready=ready)
+    server.run(folder, plays or role(), ready=ready)
     threads[0].join()
     if problems:
         raise problems[0]
