@@ -183,6 +183,8 @@ class Connection:
             raise Over("its first packet is no CONNECT")
         if packet.protocol != "MQTT":
             raise Over(f"it speaks the protocol {packet.protocol[:20]!r}, not MQTT")
+        if packet.will and packet.will.qos == 2:
+            raise Over("its will is of QoS 2, which the service does not know")
         return packet
 
     async def _fill(self, deadline: float) -> None:
