@@ -15,7 +15,7 @@ from tests.lab.within import in_process, role
 from tests.paper import Paper, make
 from thingmint.lab import control
 from thingmint.lab.cloud import door, server
-from thingmint.lab.cloud.mqtt import endpoint
+from thingmint.lab.cloud.mqtt import connection, endpoint
 from thingmint.lab.cloud.provisioning import session as registering
 from thingmint.lab.listen import Listen
 from thingmint.lab.state import LabFolder, LabRecord, Role
@@ -74,6 +74,25 @@ def test_whoever_has_no_enrollment_holds_no_place(
     in_process(folder, watch)
 
 
+def test_a_connect_has_its_time(folder: LabFolder, stranger: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_CONNECT_SECONDS", 0.3)
+
+    def watch(record: LabRecord) -> None:
+        context = ssl.create_default_context(cafile=str(folder.ca))
+        context.load_cert_chain(*stranger)
+        plain = socket.create_connection(("127.0.0.1", record.mqtt_port), timeout=5)
+        with plain, context.wrap_socket(plain, server_hostname=PROVISIONING_DEVICES) as secured:
+            started = time.monotonic()
+            with contextlib.suppress(OSError):
+                for byte in connect_packet("slow", "s" * 60_000):  # it is not silent
+                    secured.sendall(bytes((byte,)))
+                    time.sleep(0.005)
+            assert time.monotonic() - started < 5
+        wait_until(lambda: "it was silent, or did not read, for too long" in folder.log.read_text())
+
+    in_process(folder, watch)
+
+
 def test_a_device_that_was_let_in_keeps_its_place(
     session: Session, tmp_path: Path, stranger: Files, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,9 +120,9 @@ def test_those_who_register_have_their_time(
     monkeypatch.setattr(registering, "_LIFE_SECONDS", 0.5)
 
     def watch(record: LabRecord) -> None:
-        connection = register(record.mqtt_port, folder.ca, record.role.id_scope, "stranger", stranger)
+        registered = register(record.mqtt_port, folder.ca, record.role.id_scope, "stranger", stranger)
         started = time.monotonic()
-        while is_up(connection):  # it is not silent
+        while is_up(registered):  # it is not silent
             assert time.monotonic() - started < 5
         wait_until(lambda: "'stranger': connection closed: it had 0.5 s to register" in folder.log.read_text())
 
@@ -158,9 +177,9 @@ def test_strangers_from_outside_do_not_keep_the_lab_alive(
     def watch(record: LabRecord) -> None:
         place = (folder.ca, record.role.id_scope, "stranger", stranger)
         socket.create_connection(("127.0.0.1", record.outside_port), timeout=5).close()
-        connection = register(record.outside_port, *place)
+        registered = register(record.outside_port, *place)
         for _ in range(3):
-            assert is_up(connection)
+            assert is_up(registered)
         assert not touched
         register(record.mqtt_port, *place)
         assert touched  # whoever is on this machine is somebody who uses it
