@@ -15,10 +15,12 @@ import paho.mqtt.client as paho  # type: ignore[import-untyped]
 import pytest
 from azure.iot.hub.models import AuthenticationMechanism, ExportImportDevice, Twin, X509Thumbprint
 
-from tests.lab.clients import Lab, connect_packet, publish_packet, username, wait_until
+from tests.lab.clients import Lab, connect_clients, connect_packet, publish_packet, username, wait_until
 from tests.lab.dialogue import connected, inbox, send
 from tests.paper import Paper, make
+from thingmint.lab import control
 from thingmint.lab.cloud.door import most_connections
+from thingmint.session import Session
 
 Device = tuple[str, tuple[Path, Path]]
 IDLE = 1_000
@@ -152,36 +154,29 @@ class _Idle(asyncio.Protocol):
 
 
 @pytest.fixture
-def idle(lab: Lab) -> Iterator[tuple[list[str], Paper]]:
-    """Ids of devices that are all known by one certificate, and that certificate: its key is made once."""
-    own = make("idle", ca=False)
+def crowded(session: Session) -> Iterator[tuple[Lab, list[str], Paper]]:
+    """A lab of its own, the ids of its devices, and the one certificate that all of them are known by."""
+    lab, own = connect_clients(session, control.start(session)), make("idle", ca=False)
+    pinned = AuthenticationMechanism(
+        type="selfSigned", x509_thumbprint=X509Thumbprint(primary_thumbprint=own.thumbprint)
+    )
     ids = [f"idle-{number}" for number in range(IDLE)]
-
-    def bulk(mode: str) -> None:
-        for start in range(0, IDLE, 100):
-            pinned = AuthenticationMechanism(
-                type="selfSigned", x509_thumbprint=X509Thumbprint(primary_thumbprint=own.thumbprint)
-            )
-            devices = [
-                ExportImportDevice(id=one, import_mode=mode, status="enabled", authentication=pinned)
-                for one in ids[start : start + 100]
-            ]
-            assert lab.registry.bulk_create_or_update_devices(devices).is_successful
-
-    bulk("create")
+    devices = [ExportImportDevice(id=one, import_mode="create", status="enabled", authentication=pinned) for one in ids]
     try:
-        yield ids, own
+        for start in range(0, IDLE, 100):
+            assert lab.registry.bulk_create_or_update_devices(devices[start : start + 100]).is_successful
+        yield lab, ids, own
     finally:
-        bulk("delete")
+        control.stop(session)
 
 
 def test_a_thousand_idle_devices_are_held(
-    lab: Lab, idle: tuple[list[str], Paper], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    crowded: tuple[Lab, list[str], Paper], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if most_connections() < IDLE + 20:  # it raises this process's limit as well, as far as it may
         pytest.skip("this system lets a process open too few files for a thousand connections")
     monkeypatch.setattr(sslproto.SSLProtocol, "max_size", 2_048)  # of each client's buffer
-    ids, own = idle
+    lab, ids, own = crowded
     context = ssl.create_default_context(cafile=str(lab.target.ca_file))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(*own.save(tmp_path, "idle"))
