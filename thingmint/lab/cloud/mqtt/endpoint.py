@@ -19,15 +19,15 @@ from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake
 from thingmint.lab.cloud.provisioning.session import Registering
 from thingmint.lab.cloud.wire import now
 
-_MOST_STRANGERS = 64  # that are connected to register, at a time
+# Connected to register, at a time: of one device that an enrollment is for, and of all that none is for.
+_MOST_OF_ONE, _MOST_STRANGERS = 4, 64
 
 
 class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._contexts = Contexts(hub)
-        self._enrolled: dict[str, Registering] = {}  # registration id → its connection
-        self._strangers: dict[Registering, None] = {}  # those without an enrollment, the oldest first
+        self._registering: dict[Registering, None] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
 
@@ -93,7 +93,7 @@ class MqttEndpoint:
             self._leave(connection)
 
     def _enter(self, connection: Connection, handshake: Handshake, keep: Callable[[], None]) -> None:
-        """The client is let in; an older connection of the same id gives way (3.1.4-2)."""
+        """The client is let in; older connections may have to give way."""
         if connection.entitled:
             keep()
         if isinstance(connection, Registering):
@@ -110,24 +110,16 @@ class MqttEndpoint:
         self._hub.feed.showed(connection.device_id, handshake.shown, vouchers=handshake.vouchers())
 
     def _enter_to_register(self, connection: Registering) -> None:
-        if connection.entitled:
-            older = self._enrolled.get(connection.key)
-            if older:
-                older.give_way()
-            self._enrolled[connection.key] = connection
-            return
-        # Their ids are but claimed: none of them makes another connection of that id give way.
-        if len(self._strangers) >= _MOST_STRANGERS:
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
-            oldest.end("no enrollment is for it, and it gave way to a newer one")
-        self._strangers[connection] = None
+        rivals = [one for one in self._registering if one.rivals(connection)]
+        most = _MOST_OF_ONE if connection.entitled else _MOST_STRANGERS
+        if len(rivals) >= most:
+            del self._registering[rivals[0]]
+            rivals[0].end(f"it gave way to a newer one: {most} like it are connected to register")
+        self._registering[connection] = None
 
     def _leave(self, connection: Connection) -> None:
         if isinstance(connection, Registering):
-            self._strangers.pop(connection, None)
-            if self._enrolled.get(connection.key) is connection:
-                del self._enrolled[connection.key]
+            self._registering.pop(connection, None)
         elif isinstance(connection, DeviceConnection) and self._hub.lines.get(connection.device_id) is connection:
             del self._hub.lines[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())

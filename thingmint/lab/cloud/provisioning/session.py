@@ -47,10 +47,11 @@ class Registering(Connection):
         except Refusal:
             return False
 
-    @property
-    def key(self) -> str:
-        """Registration ids have no case."""
-        return self.device_id.lower()
+    def rivals(self, other: "Registering") -> bool:
+        """Whether they share a bound: of one device, or of all without an enrollment, whose ids are but claimed."""
+        if not self.entitled or not other.entitled:
+            return self.entitled == other.entitled
+        return self.device_id.lower() == other.device_id.lower()  # registration ids have no case
 
     def _welcome(self) -> str:
         return "connected to register"
