@@ -170,6 +170,7 @@ def crowded(session: Session) -> Iterator[tuple[Lab, list[str], Paper]]:
         control.stop(session)
 
 
+@pytest.mark.timeout(180)  # for a machine that has more to do: five seconds otherwise
 def test_a_thousand_idle_devices_are_held(
     crowded: tuple[Lab, list[str], Paper], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +184,7 @@ def test_a_thousand_idle_devices_are_held(
 
     async def held() -> None:
         loop = asyncio.get_running_loop()
-        slots = asyncio.Semaphore(20)
+        slots = asyncio.Semaphore(8)
 
         async def connected(device_id: str) -> _Idle:
             hello = connect_packet(device_id, username(lab, device_id), keep_alive=0)
