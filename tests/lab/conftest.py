@@ -12,7 +12,8 @@ from tests.paper import Paper, make
 from thingmint import config
 from thingmint.console import Console
 from thingmint.lab import control
-from thingmint.session import make_session
+from thingmint.lab.state import LabFolder
+from thingmint.session import Session, make_session
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +79,11 @@ def account(opened: Account) -> Iterator[Account]:
     yield opened
     for group in opened.resources.resource_groups.list():
         opened.resources.resource_groups.begin_delete(str(group.name)).result()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, session: Session) -> LabFolder:
+    """For a lab of the test's own."""
+    made = LabFolder(tmp_path / "lab")
+    made.make(session.shell)
+    return made

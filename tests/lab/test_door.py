@@ -5,9 +5,11 @@ import datetime as dt
 import socket
 import ssl
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import socks
@@ -19,6 +21,8 @@ from thingmint.lab.cloud.door import Door
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.state import LabFolder, LabRecord, Role
 from thingmint.session import Session
+
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
@@ -41,42 +45,91 @@ class Notes:
         pass
 
 
+@asynccontextmanager
+async def opened(door: Door) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+    """What opens a connection to it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    serving = asyncio.create_task(door.serve(listener))
+    clients: list[Client] = []
+
+    async def client() -> Client:
+        clients.append(await asyncio.open_connection(*listener.getsockname()[:2]))
+        return clients[-1]
+
+    yield client
+    serving.cancel()
+    await door.close()
+    listener.close()
+    for _, writer in clients:
+        writer.close()
+
+
+async def is_open(client: Client) -> bool:
+    try:
+        return await asyncio.wait_for(client[0].read(), 0.1) != b""
+    except TimeoutError:
+        return True
+
+
 def test_connections_are_bounded_and_a_failure_ends_none_but_its_own() -> None:
     notes, leave = Notes(), asyncio.Event()
 
     async def serve_one(accepted: socket.socket) -> None:
         with accepted:
-            hello = await asyncio.get_running_loop().sock_recv(accepted, 10)
-            if hello == b"fail":
+            door.keep()
+            if await asyncio.get_running_loop().sock_recv(accepted, 10) == b"fail":
                 raise ValueError("a bug")
             await leave.wait()
 
-    async def run() -> tuple[bytes, bytes]:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.setblocking(False)
-        entrance = Door(cast("Hub", notes), "door", serve_one, held=lambda: 1, most=3)
-        serving = asyncio.create_task(entrance.serve(listener))
-        clients: list[Any] = [await asyncio.open_connection(*listener.getsockname()[:2]) for _ in range(2)]
-        clients.append(await asyncio.open_connection(*listener.getsockname()[:2]))
-        too_many = await clients[2][0].read()
-        clients[0][1].write(b"fail")
-        failed = await clients[0][0].read()
-        await asyncio.sleep(0)
-        clients.append(await asyncio.open_connection(*listener.getsockname()[:2]))  # the place is free again
-        clients[3][1].write(b"hello")
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(clients[3][0].read(), 0.2)
-        serving.cancel()
-        await entrance.close()
-        listener.close()
-        for _, writer in clients:
-            writer.close()
-        return too_many, failed
+    door = Door(cast("Hub", notes), "door", serve_one, held=lambda: 1, most=3)
 
-    assert asyncio.run(run()) == (b"", b"")
+    async def run() -> None:
+        async with opened(door) as client:
+            first, _, too_many = [await client() for _ in range(3)]
+            assert await too_many[0].read() == b""
+            first[1].write(b"fail")
+            assert await first[0].read() == b""
+            await asyncio.sleep(0)
+            late = await client()  # the place is free again
+            late[1].write(b"hello")
+            assert await is_open(late)
+
+    asyncio.run(run())
     assert notes.lines == [
         "door: refused a connection: 3 are open already",
         "door: failed on a connection: ValueError: a bug",
+    ]
+
+
+def test_those_without_a_claim_give_way_the_oldest_first() -> None:
+    notes = Notes()
+
+    async def serve_one(accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with accepted:
+            while await loop.sock_recv(accepted, 10):
+                door.keep()
+                await loop.sock_sendall(accepted, b"kept")
+
+    door = Door(cast("Hub", notes), "door", serve_one, most=3)
+
+    async def run() -> None:
+        async with opened(door) as client:
+            kept, oldest, older = [await client() for _ in range(3)]
+            kept[1].write(b"hello")
+            assert await kept[0].readexactly(4) == b"kept"
+            newer = await client()
+            assert [await is_open(one) for one in (kept, oldest, older, newer)] == [True, False, True, True]
+            for one in (older, newer):
+                one[1].write(b"hello")
+                assert await one[0].readexactly(4) == b"kept"
+            assert not await is_open(await client())
+
+    asyncio.run(run())
+    assert notes.lines == [
+        "door: refused a connection: it had no claim to its place yet, and gave way to a newer one",
+        "door: refused a connection: 3 are open already",
     ]
 
 

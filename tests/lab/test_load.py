@@ -1,9 +1,11 @@
 """What load and bad lines do not do: lose what was acknowledged, or let one device's slowness reach the others."""
 
+import asyncio
 import socket
 import ssl
 import threading
 import time
+from asyncio import sslproto
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,17 @@ from typing import Any
 
 import paho.mqtt.client as paho  # type: ignore[import-untyped]
 import pytest
-from azure.iot.hub.models import Twin
+from azure.iot.hub.models import AuthenticationMechanism, ExportImportDevice, Twin, X509Thumbprint
 
-from tests.lab.clients import Lab, publish_packet, username, wait_until
+from tests.lab.clients import Lab, connect_clients, connect_packet, publish_packet, username, wait_until
 from tests.lab.dialogue import connected, inbox, send
-from tests.paper import Paper
+from tests.paper import Paper, make
+from thingmint.lab import control
+from thingmint.lab.cloud.door import most_connections
+from thingmint.session import Session
 
 Device = tuple[str, tuple[Path, Path]]
+IDLE = 1_000
 
 
 @contextmanager
@@ -125,3 +131,79 @@ def test_a_packet_may_come_in_drops(lab: Lab, device_files: Device) -> None:
             dialogue.connection.sendall(bytes((byte,)))
         assert dialogue.read() == (0x40, b"\x00\x07")
     assert [one.body for one in lab.running.telemetry(device_id)] == ["slowly"]
+
+
+class _Idle(asyncio.Protocol):
+    """A device that is connected, and speaks when it is asked to."""
+
+    def __init__(self, hello: bytes) -> None:
+        self._hello = hello
+        self.answers: asyncio.Queue[bytes] = asyncio.Queue()
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(self._hello)
+
+    def data_received(self, data: bytes) -> None:
+        self.answers.put_nowait(data)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.answers.put_nowait(b"")
+
+
+@pytest.fixture
+def crowded(session: Session) -> Iterator[tuple[Lab, list[str], Paper]]:
+    """A lab of its own, the ids of its devices, and the one certificate that all of them are known by."""
+    lab, own = connect_clients(session, control.start(session)), make("idle", ca=False)
+    pinned = AuthenticationMechanism(
+        type="selfSigned", x509_thumbprint=X509Thumbprint(primary_thumbprint=own.thumbprint)
+    )
+    ids = [f"idle-{number}" for number in range(IDLE)]
+    devices = [ExportImportDevice(id=one, import_mode="create", status="enabled", authentication=pinned) for one in ids]
+    try:
+        for start in range(0, IDLE, 100):
+            assert lab.registry.bulk_create_or_update_devices(devices[start : start + 100]).is_successful
+        yield lab, ids, own
+    finally:
+        control.stop(session)
+
+
+@pytest.mark.timeout(180)  # for a machine that has more to do: five seconds otherwise
+def test_a_thousand_idle_devices_are_held(
+    crowded: tuple[Lab, list[str], Paper], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if most_connections() < IDLE + 20:  # it raises this process's limit as well, as far as it may
+        pytest.skip("this system lets a process open too few files for a thousand connections")
+    monkeypatch.setattr(sslproto.SSLProtocol, "max_size", 2_048)  # of each client's buffer
+    lab, ids, own = crowded
+    context = ssl.create_default_context(cafile=str(lab.target.ca_file))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(*own.save(tmp_path, "idle"))
+
+    async def held() -> None:
+        loop = asyncio.get_running_loop()
+        slots = asyncio.Semaphore(8)
+
+        async def connected(device_id: str) -> _Idle:
+            hello = connect_packet(device_id, username(lab, device_id), keep_alive=0)
+            async with slots:
+                _, client = await loop.create_connection(
+                    lambda: _Idle(hello),
+                    "127.0.0.1",
+                    lab.running.mqtt_port,
+                    ssl=context,
+                    server_hostname=lab.target.hub_host,
+                )
+                assert await client.answers.get() == b"\x20\x02\x00\x00"
+            return client
+
+        clients = await asyncio.gather(*map(connected, ids))
+        for client in clients:
+            client.transport.write(b"\xc0\x00")
+        assert {await client.answers.get() for client in clients} == {b"\xd0\x00"}
+        for client in clients:
+            client.transport.abort()
+
+    asyncio.run(held())

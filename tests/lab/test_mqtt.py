@@ -149,6 +149,19 @@ def test_connect_packets_that_are_refused(lab: Lab, device_files: Device) -> Non
         assert is_closed(connection)
 
 
+def test_a_will_of_qos_2_ends_the_connection(lab: Lab, device_files: Device) -> None:
+    """As a message of QoS 2 does: https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub."""
+    device_id, files = device_files
+    will = text(f"devices/{device_id}/messages/events/") + text("gone")
+    heard = lab.mark()
+    with tls(lab, files) as connection:
+        flags = 0x80 | 0x10 | 0x04  # user name; a will, of QoS 2
+        body = text("MQTT") + bytes((4, flags, 0, 60)) + text(device_id) + will + text(username(lab, device_id))
+        connection.sendall(packet(0x10, body))
+        assert is_closed(connection)
+    wait_until(lambda: "its will is of QoS 2, which the service does not know" in heard())
+
+
 def test_silence_beyond_the_keep_alive(lab: Lab, device_files: Device) -> None:
     device_id, files = device_files
     with tls(lab, files) as connection:

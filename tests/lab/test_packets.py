@@ -92,7 +92,9 @@ def test_random_bodies_of_whole_packets(first: int, body: bytes) -> None:
     [
         b"\x10\xff\xff\xff\xff\x01",  # a remaining length of five bytes
         packet(0x36, text("t") + b"\x00\x01"),  # QoS 3
+        packet(0x38, text("t") + b"again"),  # sent again (DUP) at QoS 0
         packet(0x10, text("MQTT") + b"\x04\x1e\x00\x00" + text("x") + text("t") + b"\x00\x00"),  # a will of QoS 3
+        packet(0x10, text("MQTT") + b"\x04\x42\x00\x00" + text("x") + b"\x00\x02pw"),  # a password without a user name
         packet(0x32, text("t/#") + b"\x00\x01"),  # a wildcard
         packet(0x32, text("t") + b"\x00\x00"),  # the packet identifier 0
         packet(0x80, b"\x00\x01" + text("t") + b"\x00"),  # SUBSCRIBE without its fixed flags

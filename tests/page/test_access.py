@@ -13,7 +13,7 @@ EVERYTHING = ("/", "/page.js", "/page.css", "/nothing", "/live")
 
 
 @pytest.mark.parametrize("path", EVERYTHING)
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_each_answer_forbids_everything_from_elsewhere(lab: Lab, path: str, name: str) -> None:
     headers = {"Host": f"{name}:{lab.running.page_port}"}
     status, answer, _ = ask(lab, path, method="HEAD", headers=headers)
@@ -30,7 +30,7 @@ def test_each_answer_forbids_everything_from_elsewhere(lab: Lab, path: str, name
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost", "localhost:1", "127.0.0.2:{port}", "evil.example:{port}"]
+    "host", ["evil.example", "localhost", "localhost:1", "127.0.0.2:{port}", "[::1]:{port}", "evil.example:{port}"]
 )
 def test_another_name_for_this_machine_gets_nowhere(lab: Lab, host: str) -> None:
     for path in EVERYTHING:

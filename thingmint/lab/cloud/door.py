@@ -13,11 +13,13 @@ from thingmint.lab.cloud.hub import Hub
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 3.0  # for the client's part of the goodbye
 _MOST_CONNECTIONS = 1_500  # where the system allows as many
-_SHARES = 4  # of the web's doors together, of MQTT's, and two of the proxy's: each way through it has two descriptors
+OUTSIDE = 4  # so much smaller is the door to a network
+# Of the web's doors together, of MQTT's, two of the proxy's (each way through it has two descriptors), and the outside one's.
+_SHARES = 4 + 1 / OUTSIDE
 _SPARE = 192  # descriptors: up to 64 for the page, and for listeners, files, and connections that are just being ended
 
-# asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. A TLS record holds 16 kB at most.
-sslproto.SSLProtocol.max_size = 16_384
+# asyncio keeps a read buffer of this size for each TLS connection: 256 kB, if it is let. Telemetry is no faster with more.
+sslproto.SSLProtocol.max_size = 2_048
 
 
 def most_connections() -> int:
@@ -27,7 +29,7 @@ def most_connections() -> int:
     except ImportError:  # Windows: sockets are no files there
         return _MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_CONNECTIONS * _SHARES + _SPARE
+    wanted = int(_MOST_CONNECTIONS * _SHARES) + _SPARE
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     if allowed > soft != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
@@ -36,7 +38,7 @@ def most_connections() -> int:
 
 def share(descriptors: int) -> int:
     """Of a process that may have so many: all doors can be full, and there is still one to open a file with."""
-    return min(_MOST_CONNECTIONS, max(1, (descriptors - _SPARE) // _SHARES))
+    return min(_MOST_CONNECTIONS, max(1, int((descriptors - _SPARE) / _SHARES)))
 
 
 class Greeting(Protocol):
@@ -53,8 +55,9 @@ class Greeting(Protocol):
 class Door:
     """`serve_one` takes an accepted socket; `held` counts the connections that live on after it has returned.
 
-    Where it is full, `oust` may end one that has not said what it wants; then `serve_one` is no more than the handshake,
-    and the oldest of those gives way as well. So nobody keeps others out by saying nothing.
+    A connection has no claim to its place until its task calls `keep`. Where the door is full, the oldest of those gives
+    way to a newer one; before them one that `oust` ends, of those that live on. So nobody keeps others out by saying
+    nothing. `wakes`: whoever comes keeps the lab from ending as idle.
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class Door:
         serve_one: Callable[[socket.socket], Awaitable[None]],
         held: Callable[[], int] = lambda: 0,
         most: int | None = None,
-        oust: Callable[[], bool] | None = None,
+        oust: Callable[[], bool] = lambda: False,
+        *,
+        wakes: bool = True,
     ) -> None:
         self._hub = hub
         self._name = name
@@ -72,7 +77,9 @@ class Door:
         self._held = held
         self._most = most_connections() if most is None else most
         self._oust = oust
-        self._tasks: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
+        self._wakes = wakes
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], socket.socket] = {}  # those without a claim, the oldest first
         self._ousted: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket) -> None:
@@ -84,14 +91,21 @@ class Door:
                 self._hub.journal.write(f"{self._name}: cannot accept a connection: {error.strerror}")
                 await asyncio.sleep(0.2)
                 continue
-            self._hub.touch()
+            if self._wakes:
+                self._hub.touch()
             if not await self._has_place():
                 self._hub.refused("a connection", f"{self._most} are open already", door=self._name)
                 accepted.close()
                 continue
             task = asyncio.create_task(self._guarded(accepted))
-            self._tasks[task] = accepted
+            self._tasks.add(task)
+            self._waiting[task] = accepted
             task.add_done_callback(self._forget)
+
+    def keep(self) -> None:
+        """The connection whose task calls has shown its right to its place."""
+        if task := asyncio.current_task():
+            self._waiting.pop(task, None)
 
     async def close(self) -> None:
         await asyncio.sleep(0)  # each has begun then, and closes what it was given
@@ -101,23 +115,24 @@ class Door:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
+        self._tasks.discard(task)
+        self._waiting.pop(task, None)
         self._ousted.discard(task)
 
     async def _has_place(self) -> bool:
         if len(self._tasks) + self._held() < self._most:
             return True
-        if self._oust is None:
-            return False
         if not self._oust():
-            if not self._tasks:
+            if not self._waiting:
                 return False
-            oldest, accepted = next(iter(self._tasks.items()))
-            del self._tasks[oldest]
+            oldest, accepted = next(iter(self._waiting.items()))
+            self._forget(oldest)
             self._ousted.add(oldest)
             with contextlib.suppress(OSError):
-                accepted.shutdown(socket.SHUT_RDWR)  # the handshake finds it ended
-        self._hub.refused("a connection", "it said nothing, and gave way to a newer one", door=self._name)
+                accepted.shutdown(socket.SHUT_RDWR)  # whoever reads from it finds it ended
+        self._hub.refused(
+            "a connection", "it had no claim to its place yet, and gave way to a newer one", door=self._name
+        )
         await asyncio.sleep(0)  # its descriptor is free then
         return True
 

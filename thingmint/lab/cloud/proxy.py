@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from thingmint.lab.cloud.door import Door
 from thingmint.lab.cloud.hub import Hub
@@ -33,18 +33,19 @@ class Proxy:
         self._doors = {place.casefold(): port for place, port in doors.items()}
 
     async def serve(self, listener: socket.socket) -> None:
-        door = Door(self._hub, "proxy", self._serve_one)
+        door = Door(self._hub, "proxy", lambda accepted: self._serve_one(accepted, door.keep))
         try:
             await door.serve(listener)
         finally:
             await door.close()
 
-    async def _serve_one(self, accepted: socket.socket) -> None:
+    async def _serve_one(self, accepted: socket.socket, keep: Callable[[], None]) -> None:
         reader, writer = await asyncio.open_connection(sock=accepted, limit=_LARGEST_HEAD)
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
                 first = await reader.readexactly(1)
                 port = await (self._socks(reader, writer) if first[0] == _SOCKS else self._http(first, reader, writer))
+            keep()
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))

@@ -111,7 +111,7 @@ class _Lab:
                 asyncio.create_task(endpoint.serve(mqtt)),
                 asyncio.create_task(tunnel.serve(proxy)),
                 asyncio.create_task(self._housekeeping(hub, context)),
-                *([asyncio.create_task(endpoint.serve(outside))] if outside else []),
+                *([asyncio.create_task(endpoint.serve(outside, outside=True))] if outside else []),
             ]
             try:
                 while not (web.started and shown.started) and not any(task.done() for task in tasks[:2]):  # noqa: ASYNC110 - uvicorn has no event for it

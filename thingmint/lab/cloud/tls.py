@@ -163,6 +163,7 @@ def _named(common_name: str) -> x509.Name:
 def https_context(folder: LabFolder) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(folder.server_key)
     return context
 

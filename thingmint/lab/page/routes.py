@@ -48,7 +48,7 @@ class _Gate:
     def __init__(self, application: ASGIApp, hub: Hub, port: int) -> None:
         self._application = application
         self._hub = hub
-        self._hosts = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+        self._hosts = {f"{name}:{port}" for name in ("localhost", "127.0.0.1")}
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

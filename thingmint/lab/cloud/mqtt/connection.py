@@ -45,6 +45,11 @@ class Connection:
         self._said_goodbye = False
         self.device_id = ""  # until it is let in
 
+    @property
+    def entitled(self) -> bool:
+        """Whether a client that was let in has shown a right to be connected: it may stay, and the lab with it."""
+        return True
+
     async def run(self, enter: Callable[["Connection"], None]) -> None:
         try:
             connect = await self._first()
@@ -55,6 +60,7 @@ class Connection:
                 raise Over(f"{reason} (CONNACK {code})")
             self.device_id = connect.client_id
             enter(self)
+            self._touch()
             self._say(self._welcome())
             self._admit(connect)
             # 3.1.2.10: one and a half times the keep-alive
@@ -66,7 +72,7 @@ class Connection:
                 if end:
                     raise end
                 if done:
-                    self._hub.touch()
+                    self._touch()
                     deadline = time.monotonic() + silence  # a drop of bytes now and then does not extend it
                 else:
                     await self._fill(deadline)
@@ -173,11 +179,12 @@ class Connection:
         deadline = time.monotonic() + _CONNECT_SECONDS
         while (packet := packets.take(self._buffer)) is None:
             await self._fill(deadline)
-        self._hub.touch()
         if not isinstance(packet, Connect):
             raise Over("its first packet is no CONNECT")
         if packet.protocol != "MQTT":
             raise Over(f"it speaks the protocol {packet.protocol[:20]!r}, not MQTT")
+        if packet.will and packet.will.qos == 2:
+            raise Over("its will is of QoS 2, which the service does not know")
         return packet
 
     async def _fill(self, deadline: float) -> None:
@@ -205,6 +212,10 @@ class Connection:
             await self._flush()
         except (TimeoutError, OSError):
             self._stream.abort()
+
+    def _touch(self) -> None:
+        if self.entitled:
+            self._hub.touch()
 
     def _refused(self, why: str) -> None:
         self._hub.refused(self._name(), why, door="mqtt")

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 
 from thingmint.lab.advice.seen import What
 from thingmint.lab.cloud.advising.watch import Greeting, Sighting
-from thingmint.lab.cloud.door import Door, shake
+from thingmint.lab.cloud.door import OUTSIDE, Door, most_connections, shake
 from thingmint.lab.cloud.faults.handshakes import certificate_for
 from thingmint.lab.cloud.faults.kinds import Point
 from thingmint.lab.cloud.faults.streams import Unreliable
@@ -18,20 +19,31 @@ from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake
 from thingmint.lab.cloud.provisioning.session import Registering
 from thingmint.lab.cloud.wire import now
 
+# Connected to register, at a time: of one device that an enrollment is for, and of all that none is for.
+_MOST_OF_ONE, _MOST_STRANGERS = 4, 64
+
 
 class MqttEndpoint:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._contexts = Contexts(hub)
-        self._door = Door(hub, "mqtt", self._serve_one)
+        self._registering: dict[Registering, None] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()  # of the connections that came another way
         hub.when_changed(self._recheck)
 
-    async def serve(self, listener: socket.socket) -> None:
-        await self._door.serve(listener)
+    async def serve(self, listener: socket.socket, *, outside: bool = False) -> None:
+        """`outside`: for devices of a network, who take no places from those of this machine. Strangers come, too: the
+        lab is not idle for a device that it lets in, and no sooner."""
+        name, most = ("mqtt (outside)", max(1, most_connections() // OUTSIDE)) if outside else ("mqtt", None)
+        door = Door(
+            self._hub, name, lambda accepted: self._serve_one(accepted, door.keep), most=most, wakes=not outside
+        )
+        try:
+            await door.serve(listener)
+        finally:
+            await door.close()
 
     async def close(self) -> None:
-        await self._door.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -39,16 +51,16 @@ class MqttEndpoint:
     async def converse(self, handshake: Handshake, stream: Stream) -> None:
         """MQTT on a stream that another listener accepted, until either side ends it."""
         # A task of its own, so that close() can end it, and its end is none of the caller's exceptions.
-        task = asyncio.create_task(self._run(handshake, stream))
+        task = asyncio.create_task(self._run(handshake, stream, lambda: None))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait([task])
 
-    async def _serve_one(self, accepted: socket.socket) -> None:
+    async def _serve_one(self, accepted: socket.socket, keep: Callable[[], None]) -> None:
         with self._hub.watch.opened(accepted) as sighting:
-            await self._serve_seen(accepted, sighting)
+            await self._serve_seen(accepted, sighting, keep)
 
-    async def _serve_seen(self, accepted: socket.socket, sighting: Sighting) -> None:
+    async def _serve_seen(self, accepted: socket.socket, sighting: Sighting, keep: Callable[[], None]) -> None:
         server = await certificate_for(self._hub, Point.DEVICE_HANDSHAKE, accepted)
         if server is None:
             return
@@ -62,27 +74,34 @@ class MqttEndpoint:
         stream.opened(transport)
         sighting.greeted(handshake, transport)
         try:
-            await self._run(handshake, sighting.stream(stream))
+            await self._run(handshake, sighting.stream(stream), keep)
         finally:
             stream.abort()
             with contextlib.suppress(OSError):
                 await stream.closed()
 
-    async def _run(self, handshake: Handshake, stream: Stream) -> None:
+    async def _run(self, handshake: Handshake, stream: Stream, keep: Callable[[], None]) -> None:
+        """`keep` is called when the client has shown a right to be connected."""
         if self._hub.faults.source:
             stream = Unreliable(stream, self._hub.faults, handshake.name)
         connection = (Registering if handshake.for_provisioning else DeviceConnection)(self._hub, handshake, stream)
         try:
-            await connection.run(lambda entered: self._enter(entered, handshake))
+            await connection.run(lambda entered: self._enter(entered, handshake, keep))
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
             self._leave(connection)
 
-    def _enter(self, connection: Connection, handshake: Handshake) -> None:
-        """The device is let in; an older connection of the same id gives way."""
-        if not isinstance(connection, DeviceConnection):
-            return
+    def _enter(self, connection: Connection, handshake: Handshake, keep: Callable[[], None]) -> None:
+        """The client is let in; older connections may have to give way."""
+        if connection.entitled:
+            keep()
+        if isinstance(connection, Registering):
+            self._enter_to_register(connection)
+        elif isinstance(connection, DeviceConnection):
+            self._enter_device(connection, handshake)
+
+    def _enter_device(self, connection: DeviceConnection, handshake: Handshake) -> None:
         older = self._hub.lines.get(connection.device_id)
         if older:
             older.give_way()
@@ -90,8 +109,18 @@ class MqttEndpoint:
         self._hub.store.devices.set_connected(connection.device_id, connected=True, at=now())
         self._hub.feed.showed(connection.device_id, handshake.shown, vouchers=handshake.vouchers())
 
+    def _enter_to_register(self, connection: Registering) -> None:
+        rivals = [one for one in self._registering if one.rivals(connection)]
+        most = _MOST_OF_ONE if connection.entitled else _MOST_STRANGERS
+        if len(rivals) >= most:
+            del self._registering[rivals[0]]
+            rivals[0].end(f"it gave way to a newer one: {most} like it are connected to register")
+        self._registering[connection] = None
+
     def _leave(self, connection: Connection) -> None:
-        if isinstance(connection, DeviceConnection) and self._hub.lines.get(connection.device_id) is connection:
+        if isinstance(connection, Registering):
+            self._registering.pop(connection, None)
+        elif isinstance(connection, DeviceConnection) and self._hub.lines.get(connection.device_id) is connection:
             del self._hub.lines[connection.device_id]
             self._hub.store.devices.set_connected(connection.device_id, connected=False, at=now())
             self._hub.feed.stirred()

@@ -134,6 +134,8 @@ def _connect(reader: "_Reader") -> Connect:
             raise MalformedPacketError("CONNECT with a will of QoS 3")
     elif flags & 0x38:  # 3.1.2.6, 3.1.2.7: QoS and retain of a will that is not there
         raise MalformedPacketError("CONNECT with flags of a will, but no will")
+    if flags & 0xC0 == 0x40:  # 3.1.2-22
+        raise MalformedPacketError("CONNECT with a password, but no user name")
     username = reader.text() if flags & 0x80 else None
     password = reader.data() if flags & 0x40 else None
     return Connect(protocol, level, client_id, keep_alive, bool(flags & 0x02), will, username, password)
@@ -143,6 +145,8 @@ def _publish(flags: int, reader: "_Reader") -> Publish:
     qos = (flags >> 1) & 3
     if qos == 3:  # 3.3.1.2
         raise MalformedPacketError("PUBLISH with QoS 3")
+    if flags & 0x08 and not qos:  # 3.3.1-2
+        raise MalformedPacketError("PUBLISH at QoS 0 that is sent again (DUP)")
     topic = reader.text()
     if not topic or "+" in topic or "#" in topic:  # 3.3.2.1
         raise MalformedPacketError("PUBLISH to an empty topic or one with wildcards")

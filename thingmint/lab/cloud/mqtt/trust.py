@@ -35,6 +35,18 @@ class Contexts:
         self.quiet = self._plain()
         """For connections whose handshake is over."""
 
+    def fresh(self) -> ssl.SSLContext:
+        """What one connection begins with, until the client has said whom it wants.
+
+        OpenSSL keeps sessions in the context that a connection began with, and looks for them there alone. So none is
+        ever found again: a session would outlive the CA that vouched for it, and Python's ssl cannot turn the cache off.
+        """
+        context = self._plain()
+        context.sslobject_class = _Connection
+        # By the name that the client asks for: hub and provisioning service have CA certificates of their own.
+        context.sni_callback = _on_name
+        return context
+
     def trusting(self, anchors: frozenset[bytes], server: Path) -> ssl.SSLContext:
         """With the server's certificate as it is now: it is renewed while the lab runs."""
         key = (server, server.stat().st_mtime_ns, anchors)
@@ -49,8 +61,6 @@ class Contexts:
         context.load_cert_chain(server)
         if anchors:
             context.load_verify_locations(cadata=b"".join(anchors))
-        # By the name that the client asks for: hub and provisioning service have CA certificates of their own.
-        context.sni_callback = _on_name
         # The one view of a refused client's certificate that Python's ssl gives (since 3.8, not in its reference).
         context._msg_callback = _on_message  # type: ignore[attr-defined] # noqa: SLF001
         return context
@@ -62,9 +72,17 @@ class Contexts:
         context.verify_mode = self._certificate  # a server's context checks the purpose clientAuth by itself
         # An uploaded intermediate is an anchor by itself. Set whole: the default differs between 3.11 and 3.13.
         context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
-        # No resumption: a session would outlive the CA that vouched for it.
-        context.options |= ssl.OP_NO_TICKET
+        # A ticket would be a session that the client keeps. A second handshake costs the server more than the client.
+        context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
         return context
+
+
+class _Connection(ssl.SSLObject):
+    greeting: "weakref.ref[Handshake]"
+    first: ssl.SSLContext  # OpenSSL goes on asking it for its callback, and does not keep it
+
+    def getpeercert(self, binary_form: bool = False) -> None:
+        """None: asyncio asks once, and keeps what it is told, decoded, for as long as the connection lives."""
 
 
 def _on_name(connection: Any, name: str | None, _context: ssl.SSLContext) -> None:
@@ -105,8 +123,10 @@ class Handshake:
         return cast("ssl.SSLContext", self)
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        connection = self._contexts.trusting(frozenset(), self._server).wrap_bio(*arguments, **options)
-        connection.greeting = weakref.ref(self)  # type: ignore[attr-defined]
+        first = self._contexts.fresh()
+        connection = first.wrap_bio(*arguments, **options)
+        assert isinstance(connection, _Connection)  # noqa: S101 - its class, set above
+        connection.greeting, connection.first = weakref.ref(self), first
         return connection
 
     def over(self, connection: ssl.SSLObject) -> None:

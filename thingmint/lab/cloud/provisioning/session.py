@@ -3,9 +3,11 @@
 https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from thingmint.lab.cloud.faults import answers
@@ -15,10 +17,13 @@ from thingmint.lab.cloud.mqtt.connection import Connection, Over
 from thingmint.lab.cloud.mqtt.packets import Connect, Publish
 from thingmint.lab.cloud.provisioning.answers import BAD_FORMAT, refusal
 from thingmint.lab.cloud.provisioning.enrollments import valid_id
+from thingmint.lab.cloud.provisioning.judging import enrollment_of
 from thingmint.lab.cloud.provisioning.registration import RETRY_AFTER, operation_json, register
 from thingmint.lab.cloud.provisioning.service import absence
 from thingmint.lab.cloud.wire import Refusal
 
+# azure-iot-device gives each of the two steps 30 s, and asks for the outcome after RETRY_AFTER.
+_LIFE_SECONDS = 65.0
 _ANSWERS = "$dps/registrations/res/"
 _ASKED = re.compile(
     r"\$dps/registrations/(?:(?P<register>PUT/iotdps-register)|GET/iotdps-get-operationstatus)"
@@ -32,6 +37,21 @@ class Registering(Connection):
 
     _quality: int | None = None  # of the subscription to the answers; None until there is one
     _answered = 0
+    _end_of_life: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def entitled(self) -> bool:
+        """Whether there was an enrollment for it when it was let in: any certificate is, that is in date."""
+        try:
+            return enrollment_of(self._hub, self.device_id, self._handshake.shown).status != "disabled"
+        except Refusal:
+            return False
+
+    def rivals(self, other: "Registering") -> bool:
+        """Whether they share a bound: of one device, or of all without an enrollment, whose ids are but claimed."""
+        if not self.entitled or not other.entitled:
+            return self.entitled == other.entitled
+        return self.device_id.lower() == other.device_id.lower()  # registration ids have no case
 
     def _welcome(self) -> str:
         return "connected to register"
@@ -55,6 +75,15 @@ class Registering(Connection):
         if self._handshake.leaf is None:
             return packets.NOT_AUTHORIZED, "it showed no certificate that can be read"
         return packets.ACCEPTED, ""
+
+    def _admit(self, connect: Connect) -> None:
+        super()._admit(connect)
+        told = f"it had {_LIFE_SECONDS:g} s to register"
+        self._end_of_life = asyncio.get_running_loop().call_later(_LIFE_SECONDS, self.end, told)
+
+    def _part(self) -> None:
+        if self._end_of_life:
+            self._end_of_life.cancel()
 
     def _subscribe(self, topic: str, qos: int) -> int:
         if topic != f"{_ANSWERS}#":
