@@ -1,6 +1,7 @@
 """The direction of imports, read from the code's own import statements; and what stands only once."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -86,6 +87,19 @@ def part(path: Path) -> str:
 def test_imports_run_one_way(path: Path) -> None:
     own = [name.split(".")[1] for name in imports(path) if name.startswith("thingmint.")]
     assert set(own) <= MAY_IMPORT[part(path)], f"{path} reaches where it may not"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Nor for their types alone, nor within functions."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    graph = {
+        own: {
+            used for name in imports(path) for used in (name, name.rpartition(".")[0]) if used in names and used != own
+        }
+        for own, path in names.items()
+    }
+    assert any(graph.values())
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
 
 
 def test_the_simulated_modem_shares_nothing_with_its_clients() -> None:

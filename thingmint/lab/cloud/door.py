@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from asyncio import sslproto
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
+from thingmint.lab.cloud.greeting import Greeting
 from thingmint.lab.cloud.hub import Hub
 
 _HANDSHAKE_SECONDS = 10.0
@@ -39,17 +38,6 @@ def most_connections() -> int:
 def share(descriptors: int) -> int:
     """Of a process that may have so many: all doors can be full, and there is still one to open a file with."""
     return min(_MOST_CONNECTIONS, max(1, int((descriptors - _SPARE) / _SHARES)))
-
-
-class Greeting(Protocol):
-    """One connection's TLS, and words for the log where it fails. mqtt.trust.Handshake is one."""
-
-    @property
-    def context(self) -> ssl.SSLContext: ...
-
-    def explain(self, error: Exception) -> str: ...
-
-    def refuse(self, why: str, *, door: str) -> None: ...
 
 
 class Door:

@@ -17,9 +17,10 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from thingmint.lab.cloud.door import Door, Greeting, most_connections, shake
+from thingmint.lab.cloud.door import Door, most_connections, shake
 from thingmint.lab.cloud.faults.handshakes import certificate_for
 from thingmint.lab.cloud.faults.kinds import Point
+from thingmint.lab.cloud.greeting import Greeting
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt.packets import LARGEST_PACKET
 from thingmint.lab.cloud.mqtt.trust import Contexts, Handshake, broken

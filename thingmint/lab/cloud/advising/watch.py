@@ -6,17 +6,15 @@ import hashlib
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Seen, Stage, What
 from thingmint.lab.cloud.advising.trial import Trial
 from thingmint.lab.cloud.faults.faults import Faults, Source
+from thingmint.lab.cloud.greeting import DeviceGreeting
 from thingmint.lab.cloud.mqtt import packets
 from thingmint.lab.cloud.mqtt.packets import Connect, Disconnect, MalformedPacketError, PingReq, Publish
 from thingmint.lab.cloud.mqtt.streams import Stream
-
-if TYPE_CHECKING:
-    from thingmint.lab.cloud.mqtt.trust import Handshake
 
 LEASE_SECONDS = 6.0
 """A trial that nobody asks about for so long is over: whoever began it was killed. It asks ten times a second."""
@@ -156,7 +154,7 @@ class Sighting:
             told = Seen(self._trial.now, what, self.number, self.device, words, number, flag, peer, packet)
             self._trial.note(told)
 
-    def greeted(self, handshake: "Handshake", transport: asyncio.Transport) -> None:
+    def greeted(self, handshake: DeviceGreeting, transport: asyncio.Transport) -> None:
         self.device = handshake.name
         if self._trial and not self._trial.device and not handshake.for_provisioning:
             self._trial.device = self.device
@@ -179,10 +177,10 @@ class Sighting:
         self._by_device = True
 
 
-class Greeting:
+class NotedGreeting:
     """A handshake whose failure is noted."""
 
-    def __init__(self, handshake: "Handshake", sighting: Sighting) -> None:
+    def __init__(self, handshake: DeviceGreeting, sighting: Sighting) -> None:
         self._handshake = handshake
         self._sighting = sighting
         self.context = handshake.context

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 from thingmint.lab.advice.seen import What
-from thingmint.lab.cloud.advising.watch import Greeting, Sighting
+from thingmint.lab.cloud.advising.watch import NotedGreeting, Sighting
 from thingmint.lab.cloud.door import OUTSIDE, Door, most_connections, shake
 from thingmint.lab.cloud.faults.handshakes import certificate_for
 from thingmint.lab.cloud.faults.kinds import Point
@@ -67,7 +67,7 @@ class MqttEndpoint:
         sighting.note(What.SHOWN, "" if server == self._hub.folder.server_key else server.stem)
         handshake = Handshake(self._hub, self._contexts, server)
         stream = TlsStream()
-        transport = await shake("mqtt", accepted, Greeting(handshake, sighting), stream.protocol)
+        transport = await shake("mqtt", accepted, NotedGreeting(handshake, sighting), stream.protocol)
         if transport is None:
             return
         handshake.over(transport.get_extra_info("ssl_object"))
