@@ -71,4 +71,4 @@ def test_a_blocked_port_is_named_and_the_other_suggested(websockets: bool, bench
             send(target, "dev-1", bench.subca.issue("dev-1"), tmp_path, timeout=1, websockets=websockets)
     things = "\n".join(caught.value.things_to_try)
     assert f"{bench.target.hub_host}:{443 if websockets else 8883}" in things
-    assert ("invoke connect --websockets --imei dev-1" in things) != websockets
+    assert ("invoke connect --imei dev-1 --websockets" in things) != websockets

@@ -74,6 +74,10 @@ class HubError(ThingmintError):
         self.code = code
 
 
+class PassingError(HubError):
+    """A fault of the service's own, or of the way to it, that is likely over in a moment. Nothing is wrong with what was asked."""
+
+
 class ModemError(ThingmintError):
     """The modem refused, answered nonsense, or did not answer. `code` is its +CME ERROR code, where it gave one."""
 

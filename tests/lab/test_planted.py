@@ -1,5 +1,6 @@
 """Who fails on a lab that misbehaves on purpose is told so, and nobody else."""
 
+import datetime as dt
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from thingmint.errors import CheckError, HubError, InputError, ThingmintError
 from thingmint.lab import control, planted, trials
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.control import RunningLab
+from thingmint.lab.state import LabFolder
 from thingmint.session import Session, make_session
 
 
@@ -38,6 +40,10 @@ def refused(kind: type[ThingmintError] = HubError) -> ThingmintError:
     return kind("no", things_to_try=["as ever"])
 
 
+def deserved(status: int) -> HubError:
+    return HubError("no", things_to_try=["as ever"], status=status)
+
+
 def test_an_error_during_a_trial_names_the_trial(workspace: Session, lab: RunningLab) -> None:
     with trials.begun(lab, "dev-1"):
         assert "has the device dev-1 on trial (`invoke advise`)" in hint(workspace, refused())
@@ -57,11 +63,40 @@ def test_so_does_one_of_a_task_in_whose_time_a_trial_ended(workspace: Session, l
     assert "trial" not in hint(workspace, refused())
 
 
-@pytest.mark.parametrize("kind", [HubError, CheckError])
-def test_an_error_on_a_lab_with_chaos_names_that(
-    workspace: Session, lab: RunningLab, kind: type[ThingmintError]
+FAULT = "chaos: answered 500: GET /devices/x, seed=7, draw 3"
+
+
+def plant(session: Session, text: str, ago: float = 0.0) -> None:
+    """As the lab's log has it."""
+    stamp = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with LabFolder(session.workspace.lab).log.open("a", encoding="utf-8") as log:
+        log.write(f"{stamp} {text}\n")
+
+
+def test_an_error_after_a_planted_fault_names_that_and_no_cure_of_another(workspace: Session, lab: RunningLab) -> None:
+    def fail() -> None:
+        plant(workspace, FAULT)
+        raise refused()
+
+    with pytest.raises(HubError) as caught, planted.told(workspace):
+        fail()
+    (hint,) = caught.value.things_to_try
+    assert "run this again: the lab misbehaves on purpose (--chaos seed=7,rate=0.0001)" in hint
+    assert f"{FAULT.removeprefix('chaos: ')!r}; {lab.folder / 'lab.log'} names each fault" in hint
+
+
+@pytest.mark.parametrize("error", [CheckError("no", things_to_try=["as ever"]), deserved(404), deserved(401)])
+def test_what_may_be_deserved_all_the_same_keeps_its_cures(
+    error: ThingmintError, workspace: Session, lab: RunningLab
 ) -> None:
-    assert f"{lab.folder} misbehaves on purpose (--chaos seed=7,rate=0.0001)" in hint(workspace, refused(kind))
+    plant(workspace, FAULT)
+    assert "misbehaves on purpose" in hint(workspace, error)
+
+
+def test_where_nothing_was_planted_meanwhile_chaos_is_not_to_blame(workspace: Session, lab: RunningLab) -> None:
+    LabFolder(lab.folder).log.write_text("", encoding="utf-8")
+    plant(workspace, FAULT, ago=5)
+    assert not hint(workspace, refused())
 
 
 def test_what_no_hub_is_to_blame_for_is_left_as_it_is(workspace: Session, lab: RunningLab) -> None:

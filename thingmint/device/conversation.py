@@ -127,7 +127,15 @@ def converse(
 
         return sdk.Speaker(speak, client.shutdown, lambda: talk(line))
 
-    attempt = Attempt(HUB, target.hub_host, device_id, certificate_chain, local=target.local, websockets=False)
+    attempt = Attempt(
+        HUB,
+        target.hub_host,
+        device_id,
+        certificate_chain,
+        local=target.local,
+        websockets=False,
+        line=f"invoke connect --imei {device_id}",
+    )
     sdk.run(attempt, opened, key=key, timeout=timeout)
 
 

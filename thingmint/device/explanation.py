@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from thingmint.errors import HubError, ThingmintError
+from thingmint.errors import HubError, PassingError
 
 _PORT, _WEBSOCKETS_PORT = 8883, 443
 
@@ -51,7 +51,7 @@ PROVISIONING = Service(
 
 @dataclass(frozen=True)
 class Attempt:
-    """Who spoke to whom, with which certificates. `local`: the lab is spoken to."""
+    """Who spoke to whom, with which certificates. `local`: the lab is spoken to. `line`: the command that does so."""
 
     service: Service
     host: str
@@ -59,6 +59,7 @@ class Attempt:
     certificate_chain: Path
     local: bool
     websockets: bool
+    line: str
 
     @property
     def port(self) -> int:
@@ -71,7 +72,7 @@ class Attempt:
             return [f"is port {self.port} (MQTT over websockets) open in the firewall?"]
         return [
             f"is port {self.port} (MQTT) open in the firewall?",
-            f"where a network blocks {self.port}: invoke connect --websockets --imei {self.device_id}",
+            f"where a network blocks {self.port}: {self.line} --websockets",
         ]
 
     @property
@@ -82,7 +83,8 @@ class Attempt:
         return [one.format(id=self.device_id) for one in things]
 
 
-def explain(error: Exception, attempt: Attempt) -> ThingmintError:
+def explain(error: Exception, attempt: Attempt) -> HubError:
+    """A PassingError where a device that comes back may get through; a server that is not to be trusted is none of these."""
     chain = list(_causes(error))
     names = {base.__name__ for link in chain for base in type(link).__mro__}
     words = next((str(link) for link in reversed(chain) if str(link)), type(error).__name__)
@@ -101,9 +103,15 @@ def explain(error: Exception, attempt: Attempt) -> ThingmintError:
         )
     if "ALERT" in reason or names & {"SSLError", "ConnectionResetError", "BrokenPipeError"}:
         expired = _expired(attempt.certificate_chain)
-        return HubError(
-            f"{attempt.failed}: {service.name} refused the device's certificate"
-            + (f": {expired} has expired." if expired else " in the TLS handshake."),
+        kind, why = HubError, f"{service.name} refused the device's certificate"
+        if expired:
+            why += f": {expired} has expired."
+        elif "ALERT" in reason:
+            why += " in the TLS handshake."
+        else:  # many servers refuse so, too
+            kind, why = PassingError, f"{why} in the TLS handshake, or the connection broke there."
+        return kind(
+            f"{attempt.failed}: {why}",
             detail=words,
             things_to_try=[
                 *([f"renew it: invoke device --imei {attempt.device_id} --renew"] if expired else []),
@@ -136,13 +144,13 @@ def explain(error: Exception, attempt: Attempt) -> ThingmintError:
     if (
         "broker unavailable" in words
     ):  # CONNACK 3; for an id scope: https://github.com/Azure/azure-iot-sdk-python/issues/670
-        return HubError(
+        return PassingError(
             f"{attempt.failed}: {service.name} is not there under that name, or not for now.",
             detail=words,
             things_to_try=[*attempt.told(service.turns_away), *lab],
         )
     if names & {"TimeoutError", "OperationTimeout", "OperationCancelled", "ServiceError"}:
-        return HubError(
+        return PassingError(
             f"{attempt.failed}: no answer in time; {service.lost}.",
             detail=words,
             things_to_try=[
@@ -156,7 +164,7 @@ def explain(error: Exception, attempt: Attempt) -> ThingmintError:
         things = [service.setting, "check the network: DNS, VPN"]
         return HubError(f"{attempt.failed}: the name cannot be resolved.", detail=words, things_to_try=things)
     if names & {"ConnectionDroppedError", "NoConnectionError"}:
-        return HubError(
+        return PassingError(
             f"{attempt.failed}: the connection broke; {service.lost}.",
             detail=words,
             things_to_try=[
@@ -167,7 +175,7 @@ def explain(error: Exception, attempt: Attempt) -> ThingmintError:
         )
     if names & {"ConnectionFailedError", "OSError"}:
         things = [*attempt.blocked, *(["start the lab: invoke lab-up"] if lab else [])]
-        return HubError(f"{attempt.failed}: it cannot be reached.", detail=words, things_to_try=things)
+        return PassingError(f"{attempt.failed}: it cannot be reached.", detail=words, things_to_try=things)
     return HubError(f"{attempt.failed}.", detail=words, things_to_try=lab)
 
 

@@ -67,6 +67,7 @@ def register(
         certificate_chain,
         local=target.local,
         websockets=websockets,
+        line=f"invoke connect --imei {registration_id} --dps",
     )
     sdk.run(attempt, opened, key=key, timeout=timeout)
     return found[0]

@@ -1,6 +1,5 @@
 """Connect to the hub as a device, and send telemetry."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,15 @@ def send_telemetry(
     body: str,
     timeout: float = 60,
     websockets: bool = False,
-    connected: Callable[[], None] = lambda: None,
+    dps: bool = False,
 ) -> None:
     """Connect as `device_id` over MQTT 3.1.1 and TLS 1.2, send `body` (JSON text) once, and disconnect.
 
     With `websockets` through port 443, which networks that block 8883 leave open.
 
-    Returns when the hub has acknowledged the message (QoS 1). `timeout` is in seconds, for all of it. `connected` is
-    called in between, from another thread, once the hub has let the device in. Raises
-    InputError if certificate or key cannot be used, HubError if the hub refuses or cannot be reached
-    (azure-iot-device 2.14, service api-version 2019-10-01).
+    Returns when the hub has acknowledged the message (QoS 1). `timeout` is in seconds, for all of it. `dps`: the device
+    registered before, as what is suggested to try then does again. Raises InputError if certificate or key cannot be
+    used, HubError if the hub refuses or cannot be reached (azure-iot-device 2.14, service api-version 2019-10-01).
     """
 
     def opened() -> sdk.Speaker:
@@ -45,10 +43,17 @@ def send_telemetry(
         def speak() -> None:
             message = made.Message(body, content_encoding="utf-8", content_type="application/json")
             client.connect()
-            connected()
             client.send_message(message)
 
         return sdk.Speaker(speak, client.shutdown)
 
-    attempt = Attempt(HUB, target.hub_host, device_id, certificate_chain, local=target.local, websockets=websockets)
+    attempt = Attempt(
+        HUB,
+        target.hub_host,
+        device_id,
+        certificate_chain,
+        local=target.local,
+        websockets=websockets,
+        line=f"invoke connect --imei {device_id}" + (" --dps" if dps else ""),
+    )
     sdk.run(attempt, opened, key=key, timeout=timeout)

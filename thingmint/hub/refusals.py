@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from thingmint.errors import HubError, ThingmintError
+from thingmint.errors import HubError, PassingError, ThingmintError
 from thingmint.hub.evidence import Answer, Fault, answer_of, causes, class_names, fault_of, scrub
 from thingmint.hub.obstacles import obstacle_of
 from thingmint.hub.services import ROLES, Service, called, host_of, of_provisioning, quoted, scope_of
@@ -19,10 +19,6 @@ class ThrottledError(HubError):
     """The service asks for patience: `retry_after` seconds, None if it did not say how long."""
 
     retry_after: float | None = None
-
-
-class PassingError(HubError):
-    """A fault of the service's own, or of the way to it, that is likely over in a moment. Nothing is wrong with the request."""
 
 
 @contextlib.contextmanager

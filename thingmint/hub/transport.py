@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thingmint.errors import HubError
-from thingmint.hub.refusals import PassingError, ThrottledError, refusals
+from thingmint.errors import HubError, PassingError
+from thingmint.hub.refusals import ThrottledError, refusals
 from thingmint.hub.services import Service
 from thingmint.target import Target
 

@@ -31,6 +31,7 @@ def connect(session: Session, *, imei: str | None, dps: bool = False, websockets
     `dps`: it registers at the provisioning service first, so that nobody has to have registered it on the hub.
     """
     chosen = DeviceId.parse(imei)
+    options = " --websockets" if websockets else ""
     first = "register at the provisioning service, " if dps else ""
     port = "websockets (port 443)" if websockets else "MQTT (port 8883)"
     if targets.dry(session, f"{first}connect as {chosen} over {port}, send telemetry and read the registry"):
@@ -42,14 +43,14 @@ def connect(session: Session, *, imei: str | None, dps: bool = False, websockets
         entrance.come_in(session, hub, chosen, certificate, websockets=websockets)
         shown = DeviceFiles.of(session.workspace, chosen).chain  # which fits every anchor
     else:
-        shown = _presented(session, hub, chosen, certificate)
+        shown = _presented(session, hub, chosen, certificate, options)
     body = json.dumps({"temperature": round(random.uniform(20, 30), 1), "timestamp": int(time.time())})  # noqa: S311
 
     def speak() -> str:
         try:
-            _send(session, hub, chosen, shown, body, websockets=websockets)
+            _send(session, hub, chosen, shown, body, websockets=websockets, dps=dps)
         except HubError as refusal:
-            raise _explained(session, hub, chosen, certificate, refusal) from None
+            raise _explained(session, hub, chosen, certificate, refusal, options) from None
         return body
 
     session.console.result(heard(session, hub, chosen, speak))
@@ -84,7 +85,7 @@ def _prove(session: Session, hub: "Hub", chosen: DeviceId, body: str, heard_befo
     session.console.say(f"heard: {hub.target.hub} last saw {chosen} at {moment:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate) -> Path:
+def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, options: str) -> Path:
     """What fits the hub's anchor; or, where the provisioning service has registered the device by that, its certificate."""
     found = registration.known(session, hub, chosen)
     if found is None:
@@ -92,7 +93,7 @@ def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Cert
             f"{chosen} has no identity on {hub.target.hub}: the hub would refuse it.",
             things_to_try=[
                 f"register it: invoke device --imei {chosen}",
-                f"or have the provisioning service do so, where its CA is enrolled: invoke connect --imei {chosen} --dps",
+                f"or have the provisioning service do so, where its CA is enrolled: invoke connect --imei {chosen} --dps{options}",
             ],
         )
     if found.authentication == registration.THUMBPRINT:
@@ -100,21 +101,25 @@ def _presented(session: Session, hub: "Hub", chosen: DeviceId, certificate: Cert
     return anchors.presented(session, hub, chosen, certificate)
 
 
-def _explained(session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, refusal: HubError) -> HubError:
+def _explained(
+    session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, refusal: HubError, options: str
+) -> HubError:
     """The refusal with its reason, where the registry shows one: a device is told none."""
+    if refusal.status != 401:
+        return refusal
     try:
         known = entrance.standing(session, hub, chosen)
     except HubError:
         return refusal
     found = known.identity
-    if refusal.status != 401 or found is None:
+    if found is None:
         return refusal
     if found.status != "enabled":
         why = f"{chosen} is {found.status} on {hub.target.hub}."
         things = [f"let it in again: {known.let_in(session, chosen)}"]
     elif found.authentication == registration.THUMBPRINT and not set(found.thumbprints) & _thumbprints(certificate):
         why = "The hub knows another certificate of it: a new one counts once it came in with that."
-        things = [f"invoke connect --imei {chosen} --dps"]
+        things = [f"invoke connect --imei {chosen} --dps{options}"]
     else:
         return refusal
     return HubError(f"{refusal.message} {why}", detail=refusal.detail, things_to_try=things, status=refusal.status)
@@ -137,21 +142,28 @@ def _require_key_here(own: DeviceFiles, chosen: DeviceId) -> None:
         )
 
 
-def _send(session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str, *, websockets: bool) -> None:
-    from thingmint.device import telemetry
+def _send(
+    session: Session, hub: "Hub", chosen: DeviceId, shown: Path, body: str, *, websockets: bool, dps: bool
+) -> None:
+    from thingmint.device import comeback, telemetry
 
     own = DeviceFiles.of(session.workspace, chosen)
     port = "443 (websockets)" if websockets else "8883"
     session.console.say(f"connecting as {chosen} to {hub.target.hub_host}:{port} with {shown.name}")
-    telemetry.send_telemetry(
-        hub.target,
-        chosen.text,
-        certificate_chain=shown,
-        key=own.key,
-        body=body,
-        timeout=targets.ANSWER_SECONDS[hub.target.kind],
-        websockets=websockets,
-    )
+
+    def speak(seconds: float) -> None:
+        telemetry.send_telemetry(
+            hub.target,
+            chosen.text,
+            certificate_chain=shown,
+            key=own.key,
+            body=body,
+            timeout=seconds,
+            websockets=websockets,
+            dps=dps,
+        )
+
+    comeback.until_through(speak, targets.ANSWER_SECONDS[hub.target.kind], session.console.say)
 
 
 def _last_heard(hub: "Hub", chosen: DeviceId) -> int:

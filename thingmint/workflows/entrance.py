@@ -160,22 +160,27 @@ def come_in(
     session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, *, websockets: bool = False
 ) -> None:
     """Register as the device, and be assigned to the configuration's hub. Raises HubError with the reason, CheckError."""
+    from thingmint.device import comeback
     from thingmint.device.registration import register
 
     own = DeviceFiles.of(session.workspace, chosen)
     scope = id_scope(session, hub)
     session.console.say(f"registering {chosen} at {PROVISIONING_DEVICES} (id scope {scope}) with {own.chain.name}")
+
+    def speak(seconds: float) -> "Assignment":
+        return register(
+            hub.target,
+            scope,
+            chosen.text,
+            certificate_chain=own.chain,
+            key=own.key,
+            timeout=seconds,
+            websockets=websockets,
+        )
+
     for turn in range(1, _TURNS + 1):
         try:
-            assigned = register(
-                hub.target,
-                scope,
-                chosen.text,
-                certificate_chain=own.chain,
-                key=own.key,
-                timeout=targets.ANSWER_SECONDS[hub.target.kind],
-                websockets=websockets,
-            )
+            assigned = comeback.until_through(speak, targets.ANSWER_SECONDS[hub.target.kind], session.console.say)
             break
         except HubError as refusal:
             # Whoever registers the same device meanwhile makes the service forget the operation that is asked for.
