@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from thingmint.lab import planted
+from thingmint.lab import chaos, planted
 from thingmint.lab.thing import faults, manners
 
 if TYPE_CHECKING:
@@ -73,21 +73,39 @@ def _reader_left() -> bool:
 _OPTIONS: dict[str, dict[str, bool]] = {}  # task → its options that take a value → whether they may be repeated
 
 
-def _refuse_repetition(words: list[str]) -> None:
-    """Of an option that is given twice, Invoke keeps the first value, and runs the second as a task."""
+def _refuse_beforehand(words: list[str]) -> None:
+    """What has to be noticed before the first task of the line acts.
+
+    Of an option that is given twice, Invoke keeps the first value, and runs the second as a task. And in
+    `lab-down lab-up --listen X` the lab would be gone before X is refused.
+    """
     options: dict[str, bool] = {}
     seen: set[str] = set()
     rest = iter(words)
     for word in rest:
-        name, equals, _ = word.partition("=")
+        name, equals, value = word.partition("=")
         if word in _OPTIONS:
             options, seen = _OPTIONS[word], set()
         elif name in options:
             if name in seen and not options[name]:
                 raise Exit(f"error: {name} was given more than once; nothing was done.", 2)
             seen.add(name)
-            if not equals:
-                next(rest, None)
+            _require_usable(name, value if equals else next(rest, None))
+
+
+def _require_usable(option: str, value: str | None) -> None:
+    """Of what tells how a lab is to start."""
+    from thingmint.errors import InputError
+
+    try:
+        if option == "--chaos":
+            chaos.parse(value)
+        elif option == "--listen":
+            from thingmint.lab import listen
+
+            listen.parse(value)
+    except InputError as error:
+        raise Exit(error.render(), error.exit_code) from None
 
 
 def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Callable[..., None]], Any]:
@@ -736,4 +754,4 @@ def rehearse(session: "Session", imei: str | None = None) -> None:
 
 
 if "--complete" not in sys.argv:  # a shell asks, of a line that is not whole yet
-    _refuse_repetition(sys.argv[1:])
+    _refuse_beforehand(sys.argv[1:])

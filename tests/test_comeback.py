@@ -39,10 +39,7 @@ def test_what_broke_is_tried_again_after_pauses_that_double(slept: list[float]) 
     assert comeback.until_through(breaking(3, given), 60, said.append) == "heard"
     assert [0.5 <= pause / full <= 1 for pause, full in zip(slept, (0.5, 1, 2), strict=True)] == [True] * 3
     assert [line.split(" Again")[0] for line in said] == ["it broke."] * 3
-    # Half of what is left, so that silence leaves time for another turn.
-    assert given[0] == pytest.approx(30, abs=0.1)
-    assert given == sorted(given, reverse=True)
-    assert given[3] < 30 - sum(slept) / 2 + 0.1
+    assert given == [20] * 4  # so that silence leaves time for another turn
 
 
 def test_it_gives_up_after_some_turns(slept: list[float]) -> None:
@@ -52,7 +49,7 @@ def test_it_gives_up_after_some_turns(slept: list[float]) -> None:
     assert (len(given), len(slept)) == (4, 3)
 
 
-@pytest.mark.parametrize(("seconds", "turns"), [(1, 1), (2, 1), (5, 2), (15, 3)])
+@pytest.mark.parametrize(("seconds", "turns"), [(1, 1), (2, 1), (5, 2), (15, 3), (60, 3)])
 def test_silence_ends_in_time(seconds: float, turns: int, slept: list[float]) -> None:
     given: list[float] = []
 

@@ -123,3 +123,26 @@ def test_an_option_that_is_given_twice_is_refused_before_anything_runs(bare: Com
         assert "was given more than once; nothing was done" in done.stderr
     assert not bare.workspace.exists()
     assert bare("--dry", "rootca", "--cn", "rootca", "subca", "--cn", "rootca").returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--listen=127.0.0.1", "--chaos=seed=-5", "--chaos=rate=0.1,rate=0.2"])
+def test_a_lab_stays_where_the_next_one_could_not_start(option: str, bare: CommandLine) -> None:
+    bare.ok("lab-up")
+    for words in ((option,), option.split("=", 1)):
+        done = bare("lab-down", "lab-up", *words)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: --")
+    assert "unchanged: the lab is running already" in bare.ok("lab-up").stderr
+
+
+def test_chaos_is_not_had_from_a_lab_that_runs_without_and_told_how_to_have_and_to_end(bare: CommandLine) -> None:
+    bare.ok("lab-up")
+    done = bare("lab-up", "--chaos", "seed=7,rate=0.3")
+    assert done.returncode == 2
+    assert "runs already, with no --chaos" in done.stderr
+    line = "invoke lab-down lab-up --chaos seed=7,rate=0.3"
+    assert f"end it, and start anew: {line}" in done.stderr
+    bare.ok(*line.split()[1:])
+    assert "to end that: invoke lab-down lab-up\n" in bare.ok("lab-up").stderr
+    done = bare("lab-up", "--chaos", "seed=8")
+    assert "runs already, with --chaos seed=7,rate=0.3" in done.stderr

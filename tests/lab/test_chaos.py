@@ -8,7 +8,7 @@ import pytest
 from thingmint.errors import InputError
 from thingmint.lab.chaos import Chaos, parse
 from thingmint.lab.cloud.faults.kinds import AT, Fault, Kind, Point
-from thingmint.lab.cloud.faults.seeded import Seeded
+from thingmint.lab.cloud.faults.seeded import MOST_ROWS, Seeded
 
 
 def drawn(chaos: Chaos, asked: list[tuple[Point, str]]) -> dict[tuple[Point, str], list[Fault | None]]:
@@ -19,11 +19,47 @@ def drawn(chaos: Chaos, asked: list[tuple[Point, str]]) -> dict[tuple[Point, str
     return found
 
 
-def test_a_seed_gives_the_same_faults_in_whatever_order_the_requests_come() -> None:
+def met(order: str, names: dict[str, str], point: Point) -> dict[str, list[Fault | None]]:
+    """What each client meets: a letter of `order` each time it comes, who goes by a name of `names`."""
+    source = Seeded(Chaos(7, 0.3))
+    found: dict[str, list[Fault | None]] = {client: [] for client in names}
+    for client in order:
+        found[client].append(source.draw(point, names[client]))
+    return found
+
+
+@pytest.mark.parametrize("point", Point)
+def test_who_has_a_name_of_its_own_meets_the_same_whoever_else_comes(point: Point) -> None:
+    names = {"a": "device-a", "b": "device-b"}
+    apart = met("a" * 20 + "b" * 20, names, point)
+    assert any(apart["a"])
+    for order in ("b" * 20 + "a" * 20, "ab" * 20, "aab" * 10 + "b" * 10, "a" * 20):
+        assert met(order, names, point)["a"] == apart["a"]
+    assert apart["a"] != apart["b"]
+
+
+def test_who_shares_a_name_shares_a_row_and_the_order_decides() -> None:
+    """Devices in a handshake, above all: all that is known of them there is which host they ask for."""
+    names = {"a": "hub.example", "b": "hub.example"}
+    first, second = met("ab" * 20, names, Point.DEVICE_HANDSHAKE), met("ba" * 20, names, Point.DEVICE_HANDSHAKE)
+    assert first["a"] != second["a"]
+    assert first == {"a": second["b"], "b": second["a"]}
+
+
+def test_another_seed_gives_other_faults() -> None:
     asked = [(point, who) for point in Point for who in ("a", "b") for _ in range(20)]
-    backwards = list(reversed(asked))
-    assert drawn(Chaos(7, 0.3), asked) == drawn(Chaos(7, 0.3), backwards)
     assert drawn(Chaos(7, 0.3), asked) != drawn(Chaos(8, 0.3), asked)
+
+
+def test_names_beyond_many_share_a_row_and_cost_no_memory() -> None:
+    source, crowd = Seeded(Chaos(7, 0.3)), [f"GET /devices/{number}" for number in range(MOST_ROWS + 500)]
+    struck = [source.draw(Point.READ, who) for who in crowd]
+    assert len(source._drawn) == MOST_ROWS + 1
+    # Those who had a row go on in it; the others draw one after another from one row, whoever comes.
+    again = drawn(Chaos(7, 0.3), [(Point.READ, crowd[0])] * 2)[Point.READ, crowd[0]]
+    assert [struck[0], source.draw(Point.READ, crowd[0])] == again
+    shared = drawn(Chaos(7, 0.3), [(Point.READ, "")] * 500)[Point.READ, ""]
+    assert struck[MOST_ROWS:] == shared
 
 
 def test_a_seed_means_the_same_for_ever() -> None:
@@ -62,10 +98,20 @@ def test_without_a_seed_one_is_chosen_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ",", "7", "seed=", "seed=-1", "seed=x", "rate=0", "rate=2", "rate=nan", "seed=1,seed=2", "sead=1"]
+    ("text", "why"),
+    [
+        *((text, "it is empty, and wants a seed, a rate, or both") for text in ("", ",")),
+        *((text, "there is no '.*', but seed and rate") for text in ("7", "sead=1", "=1")),
+        *((text, "seed has no value") for text in ("seed=", "seed", "rate=0.1,seed=")),
+        ("rate", "rate has no value"),
+        *((f"seed={seed}", f"{seed} is no seed, which is a whole number from 0 on") for seed in ("-5", "x", "1.5")),
+        *((f"rate={rate}", f"{rate} is no rate, which is above 0") for rate in ("0", "2", "nan", "-0.1", "0.0000001")),
+        ("seed=1,seed=2", "seed is given twice"),
+        ("rate=0.1,seed=7,rate=0.1", "rate is given twice"),
+    ],
 )
-def test_what_says_no_chaos_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="--chaos") as caught:
+def test_what_says_no_chaos_is_refused(text: str, why: str) -> None:
+    with pytest.raises(InputError, match=f"^--chaos '{text}': {why}") as caught:
         parse(text)
     assert caught.value.things_to_try == ("--chaos seed=7,rate=0.2",)
 

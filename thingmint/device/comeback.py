@@ -8,7 +8,8 @@ from typing import TypeVar
 from thingmint.errors import PassingError
 
 _TURNS = 4
-_LEAST_SECONDS = 2.0  # below, a connection that only lags would be given up
+_SHARE = 3  # silence is waited for so many times within all the seconds
+_LEAST_SECONDS = 2.0  # with less, a connection that only lags would be given up
 _FIRST_PAUSE_SECONDS = 0.5
 
 _T = TypeVar("_T")
@@ -17,7 +18,7 @@ _T = TypeVar("_T")
 def until_through(speak: Callable[[float], _T], seconds: float, tell: Callable[[str], None]) -> _T:
     """`speak` on a connection of its own for as many seconds as it is given, again after each PassingError.
 
-    All of it takes `seconds` at most, each turn half of what is left: silence leaves time for another. The pauses
+    All of it takes `seconds` at most, each turn a third: silence leaves time for another. The pauses
     double, each shortened by up to half at random, so that devices which lost one hub do not come back as one. What
     was sent before a connection broke may be heard twice, as MQTT's QoS 1 allows. `tell` is told before each pause.
     Whatever else `speak` raises ends it: a server that is not to be trusted, above all.
@@ -26,7 +27,7 @@ def until_through(speak: Callable[[float], _T], seconds: float, tell: Callable[[
     for turn in range(_TURNS):
         left = until - time.monotonic()
         try:
-            return speak(min(left, max(left / 2, _LEAST_SECONDS)))
+            return speak(min(left, max(seconds / _SHARE, _LEAST_SECONDS)))
         except PassingError as broken:
             pause = _FIRST_PAUSE_SECONDS * 2**turn * random.uniform(0.5, 1)  # noqa: S311 - no secret
             if turn == _TURNS - 1 or time.monotonic() + pause + _LEAST_SECONDS > until:

@@ -26,16 +26,24 @@ def parse(text: str | None) -> Chaos | None:
         return None
     values: dict[str, str] = {}
     for part in filter(None, (word.strip() for word in text.split(","))):
-        name, given, value = part.partition("=")
-        if name not in {"seed", "rate"} or not given or name in values:
-            raise InputError(f"--chaos {text!r} cannot be used, because of {part!r}.", things_to_try=[_EXAMPLE])
+        name, _, value = part.partition("=")
+        if name not in {"seed", "rate"}:
+            raise _unusable(text, f"there is no {name!r}, but seed and rate")
+        if name in values:
+            raise _unusable(text, f"{name} is given twice")
+        if not value:
+            raise _unusable(text, f"{name} has no value")
         values[name] = value
     if not values:
-        raise InputError("--chaos wants a seed, a rate, or both.", things_to_try=[_EXAMPLE])
+        raise _unusable(text, "it is empty, and wants a seed, a rate, or both")
     seed = values.get("seed", str(random.randrange(10**6)))  # noqa: S311 - no secret
     if not re.fullmatch(r"[0-9]{1,12}", seed, re.ASCII):
-        raise InputError(f"--chaos seed={seed}: a seed is a whole number.", things_to_try=[_EXAMPLE])
+        raise _unusable(text, f"{seed} is no seed, which is a whole number from 0 on, of 12 digits at most")
     rate = values.get("rate", str(_USUAL_RATE))
     if not re.fullmatch(r"[0-9]?\.?[0-9]{1,6}", rate, re.ASCII) or not 0 < float(rate) <= 1:
-        raise InputError(f"--chaos rate={rate}: a rate is above 0 and at most 1.", things_to_try=[_EXAMPLE])
+        raise _unusable(text, f"{rate} is no rate, which is above 0 and at most 1, with 6 decimals at most")
     return Chaos(int(seed), float(rate))
+
+
+def _unusable(text: str, why: str) -> InputError:
+    return InputError(f"--chaos {text!r}: {why}.", things_to_try=[_EXAMPLE])

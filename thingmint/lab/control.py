@@ -120,18 +120,24 @@ def start(
                 "use a workspace of its own for the other hub: THINGMINT_WORKSPACE=FOLDER",
             ],
         )
+    again = f"invoke lab-down {_up(chaos or record.role.chaos, listen or record.role.listen)}"
     if chaos and record.role.chaos != chaos:
         now = f"--chaos {record.role.chaos}" if record.role.chaos else "no --chaos"
         raise InputError(
-            f"the lab in {lab.path} runs already, with {now}.",
-            things_to_try=[f"invoke lab-down lab-up --chaos {chaos}"],
+            f"the lab in {lab.path} runs already, with {now}.", things_to_try=[f"end it, and start anew: {again}"]
         )
     if listen and record.role.listen != listen:
+        now = f"on {record.role.listen}" if record.role.listen else "to this machine alone"
         raise InputError(
-            f"the lab in {lab.path} runs already, and listens {f'on {record.role.listen}' if record.role.listen else 'to this machine alone'}.",
-            things_to_try=[f"invoke lab-down lab-up --listen {listen.host}"],
+            f"the lab in {lab.path} runs already, and listens {now}.",
+            things_to_try=[f"end it, and start anew: {again}"],
         )
     return _running(lab, record)
+
+
+def _up(chaos: Chaos | None, listen: Listen | None) -> str:
+    """The task with its options."""
+    return "lab-up" + (f" --chaos {chaos}" if chaos else "") + (f" --listen {listen.host}" if listen else "")
 
 
 def stop(session: Session) -> bool:

@@ -166,8 +166,10 @@ def _tell(session: Session, lab: "RunningLab") -> str:
     )
     session.console.say(f"  watch it: {lab.page}")
     if lab.chaos:
+        listen = f" --listen {lab.listen.host}" if lab.listen else ""
         session.console.say(
-            f"  it misbehaves on purpose, each fault a line in its log; the same again: --chaos {lab.chaos}"
+            f"  it misbehaves on purpose, each fault a line in its log; the same again: --chaos {lab.chaos}; "
+            f"to end that: invoke lab-down lab-up{listen}"
         )
     if lab.listen:
         _tell_outside(session, lab, lab.listen)

@@ -8,7 +8,7 @@ from enum import Enum
 class Point(Enum):
     """Where a fault may strike. `who`, in the comments, is what a draw is told beside the point."""
 
-    # TLS, before it begins. who: the name that the client asks for
+    # TLS, before it begins. who: the host that the client asks for, since it is not known yet itself
     SERVICE_HANDSHAKE = "the TLS handshake of an operator's client"
     DEVICE_HANDSHAKE = "the TLS handshake of a device"
     # HTTPS, before a request is looked at. who: method and path

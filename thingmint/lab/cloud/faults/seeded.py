@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.cloud.faults.kinds import AT, Fault, Kind, Point
 
-_LONGEST_NAME = 300  # clients choose it
+MOST_ROWS = 10_000
+"""So many names have a row of draws of their own; clients choose names. All others share one row at each point."""
+_LONGEST_NAME = 300
 _AMOUNTS: Mapping[Kind, tuple[float, float]] = {
     Kind.SLOW: (0.1, 1.5),
     Kind.DROPPED: (0.0, 1.0),
@@ -19,9 +21,11 @@ _AMOUNTS: Mapping[Kind, tuple[float, float]] = {
 
 
 class Seeded:
-    """Each draw follows from the seed, the point, who asks, and how often that was before: from no clock and no order.
+    """Each draw follows from the seed, the point, the name of who asks, and how often that was before: from no clock.
 
-    One generator for all would give other faults as soon as two clients' requests came in another order.
+    Nor from the order in which different names come, as a single generator's draws would; up to MOST_ROWS names. Who
+    shares a name shares a row, and there the order decides who meets what: all devices in a handshake, where nothing is
+    known of them but the host that they ask for; and clients that send the same request.
     """
 
     def __init__(self, chaos: Chaos) -> None:
@@ -30,6 +34,8 @@ class Seeded:
 
     def draw(self, point: Point, who: str) -> Fault | None:
         key = (point, who.casefold()[:_LONGEST_NAME])
+        if key not in self._drawn and len(self._drawn) >= MOST_ROWS:
+            key = (point, "")
         self._drawn[key] += 1
         number = self._drawn[key]
         # A digest, and not hash(): that differs from process to process.
