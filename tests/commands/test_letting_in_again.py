@@ -1,6 +1,7 @@
 """A device that was locked out: what it is told, and that the line which lets it in again does."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -44,9 +45,15 @@ def test_the_line_that_is_told_lets_a_registered_device_in_again(made: CommandLi
     one = ("--imei", "dev-registered")
     revoked = made.ok("device", *one, "device-revoke", *one, "--yes").stderr
     assert after(revoked, AGAIN)[-4:] == ["device", *one, "--renew"]
+    # The other that is revoked is the device of the test before; a user never saw the two proofs.
+    assert re.search(
+        r"made: .*, (\d) revoked certificate\(s\) and 2 used proof\(s\) of possession, good until", revoked
+    )
     deleted = made.ok("device-delete", *one, "--yes").stderr
     assert after(deleted, "next: invoke ")[0] == "enrollment-delete"
     made.ok(*after(revoked, AGAIN), "connect", *one)
+    renewed = made.ok("device", *one, "--renew", "--no-register").stderr
+    assert f"next: invoke connect --imei {one[1]}\n" in renewed
 
 
 def test_a_disabled_identity_is_named_as_the_cause(made: CommandLine) -> None:
@@ -66,7 +73,7 @@ def test_a_renewed_certificate_that_the_hub_does_not_know_yet_is_named_as_the_ca
     refused = made("device", *one, "--renew")
     assert f"invoke device --imei {one[1]} --renew --no-register" in refused.stderr
     renewed = made.ok("device", *one, "--renew", "--no-register").stderr
-    assert f"if it comes in through the provisioning service: invoke connect --imei {one[1]} --dps" in renewed
+    assert f"next: invoke connect --imei {one[1]} --dps\n" in renewed
     refused = made("connect", *one)
     assert "The hub knows another certificate of it" in refused.stderr
     assert f"invoke connect --imei {one[1]} --dps" in refused.stderr

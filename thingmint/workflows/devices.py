@@ -61,8 +61,8 @@ def _next(session: Session, hub: "Hub | None", signer: Signer, made: identity.Id
     connects = f"invoke connect --imei {made.device}"
     if hub is None:
         record = Record.read(made.files.record)
-        if record and record.registered_on:
-            return f"{connects}; if it comes in through the provisioning service: {connects} --dps"
+        if record and record.registered_on:  # whose service knows a new certificate once it came in with that
+            return f"{connects} --dps" if record.by_service else connects
         return f"invoke device --imei {made.device} registers it on the hub"
     if made.certificate and anchors.known_untrusted(session, hub, made.certificate):
         return f"invoke verify{family.option(signer.name)} {connects.removeprefix('invoke ')}"

@@ -191,7 +191,7 @@ def come_in(
     session.console.say(f"assigned: {chosen} to {assigned.hub_host}")
     _require_ours(hub, chosen, assigned)
     with bench.locked(session):
-        registration.record(session, own, hub.target.hub_host)
+        registration.record(session, own, hub.target.hub_host, by_service=True)
 
 
 def _require_ours(hub: "Hub", chosen: DeviceId, assigned: "Assignment") -> None:

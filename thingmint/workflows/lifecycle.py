@@ -150,8 +150,9 @@ def crl(session: Session, *, ca: str | None = None) -> None:
 
 def _tell_crl(session: Session, made: revocation.Crl | None) -> None:
     if made:
+        proofs = f" and {made.proofs} used proof(s) of possession" if made.proofs else ""
         session.console.say(
-            f"made: {made.path}, {made.revoked} revoked certificate(s), good until {made.next_update:%Y-%m-%d}"
+            f"made: {made.path}, {made.revoked} revoked certificate(s){proofs}, good until {made.next_update:%Y-%m-%d}"
         )
 
 

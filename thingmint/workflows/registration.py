@@ -103,8 +103,9 @@ def require_x509_ca(hub: "Hub", found: "Identity", *, renew: bool = False) -> No
         )
 
 
-def record(session: Session, own: DeviceFiles, hub_host: str | None) -> None:
-    """Write where it is registered into the device's record; None: nowhere any more."""
+def record(session: Session, own: DeviceFiles, hub_host: str | None, *, by_service: bool = False) -> None:
+    """Write where it is registered, and by whom, into the device's record; None: nowhere any more."""
     found = Record.read(own.record)
-    if found and found.registered_on != hub_host:
-        session.workspace.write(own.record, replace(found, registered_on=hub_host).to_json())
+    if found and (found.registered_on, found.by_service) != (hub_host, by_service):
+        known = replace(found, registered_on=hub_host, by_service=by_service)
+        session.workspace.write(own.record, known.to_json())

@@ -295,6 +295,7 @@ def write_companions(
             fresh = replace(
                 fresh,
                 registered_on=record.registered_on,
+                by_service=record.by_service,
                 made_key=record.made_key if in_modem else None,
                 sec_tag=record.sec_tag,
                 secondary_tag=record.secondary_tag,

@@ -87,6 +87,7 @@ class Record:
     thumbprint: str
     not_after: str  # ISO 8601, UTC
     registered_on: str | None = None  # the hub's host name
+    by_service: bool = False  # the provisioning service brought it there
     key_in_modem: bool = False  # made there, and never here
     made_key: MadeKey | None = None
     sec_tag: int | None = None

@@ -1,5 +1,6 @@
 """Revocation lists (RFC 5280, 5): made by `openssl ca -gencrl`, read back before they are published."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +18,19 @@ from thingmint.pki.store.index import Row
 from thingmint.shell import Finished
 
 DAYS = 30
+_CODE = re.compile("[0-9A-F]{48}", re.ASCII)  # a service's verification code, which is a proof's common name
 
 
 @dataclass(frozen=True)
 class Crl:
-    """A published list: how many certificates it revokes, and when the next one is due (UTC)."""
+    """A published list: how many certificates it revokes, and when the next one is due (UTC).
+
+    Apart from those, `proofs` of possession, each of which was revoked as soon as the service had it.
+    """
 
     path: Path
     revoked: int
+    proofs: int
     next_update: datetime
 
 
@@ -79,4 +85,5 @@ def _read_back(finished: Finished, path: Path, signer: Signer, revoked: Sequence
     wanted = {row.serial.lstrip("0").zfill(2) for row in revoked}
     if listed != wanted or not crl.is_signature_valid(issuer.public_key()) or crl.next_update_utc is None:  # type: ignore[arg-type]
         raise explained(CheckError, "the revocation list is not the database's", finished)
-    return Crl(signer.crl, len(listed), crl.next_update_utc)
+    proofs = sum(_CODE.fullmatch(row.common_name) is not None for row in revoked)
+    return Crl(signer.crl, len(listed) - proofs, proofs, crl.next_update_utc)
