@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.chain import Chain, make_base
 
 SEEDS = range(1, 51)
@@ -10,6 +12,7 @@ AT_ONCE = 16
 """They wait most of the time: for what Retry-After says, for silence to end, between two questions of an SDK."""
 
 
+@pytest.mark.timeout(600)
 def test_the_whole_chain_comes_to_the_right_end(tmp_path: Path) -> None:
     base = make_base(tmp_path)
     with ThreadPoolExecutor(AT_ONCE) as threads:
