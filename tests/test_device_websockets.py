@@ -24,12 +24,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def send(
-    target: Target, device_id: str, certificate: Paper, folder: Path, *, timeout: float = 20, websockets: bool = True
-) -> None:
+    target: Target, device_id: str, certificate: Paper, folder: Path, *,
+    timeout: float = 20, websockets: bool = True, dps: bool = False,
+) -> None:  # fmt: skip
     pem, key = folder / "device.chain.pem", folder / "device.key"
     pem.write_bytes(certificate.chain)
     key.write_bytes(certificate.key_pem)
-    send_telemetry(target, device_id, certificate_chain=pem, key=key, body=BODY, timeout=timeout, websockets=websockets)
+    send_telemetry(
+        target, device_id, certificate_chain=pem, key=key, body=BODY, timeout=timeout, websockets=websockets, dps=dps
+    )
 
 
 def test_telemetry_is_heard(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,12 +66,15 @@ def test_what_is_refused_says_the_same_as_on_8883(case: str, says: str, bench: B
     assert says in caught.value.message
 
 
-@pytest.mark.parametrize("websockets", [True, False])
-def test_a_blocked_port_is_named_and_the_other_suggested(websockets: bool, bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("websockets", "dps"), [(True, False), (False, False), (False, True)])
+def test_a_blocked_port_is_named_and_the_other_suggested(
+    websockets: bool, dps: bool, bench: Bench, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         target = dataclasses.replace(bench.target, mqtt_proxy=silent.getsockname()[:2])
         with pytest.raises(HubError) as caught:
-            send(target, "dev-1", bench.subca.issue("dev-1"), tmp_path, timeout=1, websockets=websockets)
+            send(target, "dev-1", bench.subca.issue("dev-1"), tmp_path, timeout=1, websockets=websockets, dps=dps)
     things = "\n".join(caught.value.things_to_try)
     assert f"{bench.target.hub_host}:{443 if websockets else 8883}" in things
-    assert ("invoke connect --imei dev-1 --websockets" in things) != websockets
+    line = f"invoke connect --imei dev-1{' --dps' if dps else ''} --websockets"
+    assert (line in things) != websockets

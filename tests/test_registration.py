@@ -100,10 +100,11 @@ def test_silence_ends_in_time(gate: Gate, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         target = dataclasses.replace(gate.target, mqtt_proxy=silent.getsockname()[:2])
         started = time.monotonic()
-        with pytest.raises(HubError, match="no answer in time; the device may be registered"):
+        with pytest.raises(HubError, match="no answer in time; the device may be registered") as caught:
             come_in(dataclasses.replace(gate, bench=dataclasses.replace(gate.bench, target=target)), "dev-1",
                     gate.bench.subca.issue("dev-1"), tmp_path, timeout=1)  # fmt: skip
     assert time.monotonic() - started < 10
+    assert "where a network blocks 8883: invoke connect --imei dev-1 --dps --websockets" in caught.value.things_to_try
 
 
 def test_a_key_of_another_certificate_is_the_users_matter(gate: Gate, tmp_path: Path) -> None:

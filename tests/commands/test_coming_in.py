@@ -57,3 +57,10 @@ def test_one_device_twice_at_once_comes_in_twice(made: CommandLine) -> None:
 def test_dry_names_the_way_and_who_is_asked(made: CommandLine) -> None:
     assert "over websockets (port 443)" in made.ok("--dry", "connect", "--imei", "dev-1", "--websockets").stderr
     assert "would list the enrollments on provs-" in made.ok("--dry", "enrollments").stderr
+
+
+def test_what_is_suggested_keeps_the_way_that_was_asked_for(made: CommandLine) -> None:
+    made.ok("device", "--imei", "dev-2", "--no-register")
+    refused = made("connect", "--imei", "dev-2", "--websockets")
+    assert refused.returncode == 2
+    assert "invoke connect --imei dev-2 --dps --websockets\n" in refused.stderr

@@ -60,7 +60,10 @@ def _chaos(lab: "RunningLab", since: str) -> str | None:
     if lab.chaos is None:
         return None
     log = LabFolder(lab.folder).log
-    lines = [line.partition(" ") for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    try:
+        lines = [line.partition(" ") for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:  # the error that is told of counts more
+        return None
     faults = [text.removeprefix("chaos: ") for stamp, _, text in lines if text.startswith("chaos: ") and stamp >= since]
     if not faults:
         return None
