@@ -34,9 +34,12 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 
 def begin(line: CommandLine, point: Point, who: str, kind: Kind) -> None:
-    """A lab of whose draws at that point the first is that fault, and a short one."""
+    """A lab of whose draws at that point the first is that fault: a short one, or hidden from as many reads as may be."""
     every = ((one, Seeded(one).draw(point, who)) for one in (Chaos(seed, RARE) for seed in itertools.count()))
-    chaos = next(one for one, fault in every if fault and fault.kind is kind and fault.amount < 1.1)
+    chaos = next(
+        one for one, fault in every
+        if fault and fault.kind is kind and (fault.amount > 2.5 if kind is Kind.HIDDEN else fault.amount < 1.1)
+    )  # fmt: skip
     line.end()
     (line.workspace / "lab/lab.log").unlink()
     line.ok("lab-up", "--chaos", str(chaos))
@@ -59,6 +62,8 @@ def planted(line: CommandLine) -> list[str]:
         (("devices",), Point.CHANGE, TOKEN, Kind.THROTTLED_UNNAMED),
         (("devices",), Point.CHANGE, TOKEN, Kind.UNAVAILABLE),
         (("device", "--imei", "late", "connect", "--imei", "late"), Point.CREATE, "PUT /devices/late", Kind.HIDDEN),
+        (("ca-delete", "--name", "cert-0xacc5-subca", "--yes", "verify", "connect", "--imei", "one"), Point.CREATE,
+         CAS.replace("GET", "PUT") + "/cert-0xacc5-subca", Kind.HIDDEN),
         (("connect", "--imei", "one"), Point.CONNACK, "one", Kind.REFUSED),
         (("connect", "--imei", "one"), Point.PUBACK, "one", Kind.SILENT),
         (("connect", "--imei", "one"), Point.DEVICE_HANDSHAKE, ROLE.hub_host, Kind.RESET),

@@ -43,10 +43,14 @@ def presented_or_chain(session: Session, hub: "Hub | None", chosen: DeviceId, ce
 
 def chain_needed(hub: "Hub", above: Sequence[Certificate], chosen: DeviceId, *, issuer: str) -> bool:
     """The same, of a certificate that may not be there yet: `above` are its authorities, the direct issuer first."""
-    anchors = _verified(hub)
+    from thingmint.hub.transport import seen
+
+    anchors, mine = _verified(hub), {one.thumbprint for one in above}
     if anchors is None:
         return True
-    if not any(one.thumbprint in anchors for one in above):
+    if not mine & anchors:  # what was just uploaded may not be listed for a moment
+        anchors = seen(lambda: mine & (_verified(hub) or set()) or None) or set()
+    if not mine & anchors:
         raise InputError(
             f"no authority above {chosen} is verified on {hub.target.hub}: the hub would refuse it, unless it comes in "
             "through the provisioning service.",
