@@ -78,6 +78,10 @@ class PassingError(HubError):
     """A fault of the service's own, or of the way to it, that is likely over in a moment. Nothing is wrong with what was asked."""
 
 
+class UntrustedError(HubError):
+    """Who answered showed a certificate that is not to be trusted; nothing was sent."""
+
+
 class ModemError(ThingmintError):
     """The modem refused, answered nonsense, or did not answer. `code` is its +CME ERROR code, where it gave one."""
 

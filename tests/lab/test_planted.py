@@ -7,7 +7,7 @@ import pytest
 
 from thingmint import config
 from thingmint.console import Console
-from thingmint.errors import CheckError, HubError, InputError, ThingmintError
+from thingmint.errors import CheckError, HubError, InputError, PassingError, ThingmintError, UntrustedError
 from thingmint.lab import control, planted, trials
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.control import RunningLab
@@ -73,10 +73,13 @@ def plant(session: Session, text: str, ago: float = 0.0) -> None:
         log.write(f"{stamp} {text}\n")
 
 
-def test_an_error_after_a_planted_fault_names_that_and_no_cure_of_another(workspace: Session, lab: RunningLab) -> None:
+@pytest.mark.parametrize("error", [refused(PassingError), refused(UntrustedError), deserved(429), deserved(503)])
+def test_an_error_after_a_planted_fault_names_that_and_no_cure_of_another(
+    error: ThingmintError, workspace: Session, lab: RunningLab
+) -> None:
     def fail() -> None:
         plant(workspace, FAULT)
-        raise refused()
+        raise error
 
     with pytest.raises(HubError) as caught, planted.told(workspace):
         fail()
@@ -85,7 +88,7 @@ def test_an_error_after_a_planted_fault_names_that_and_no_cure_of_another(worksp
     assert f"{FAULT.removeprefix('chaos: ')!r}; {lab.folder / 'lab.log'} names each fault" in hint
 
 
-@pytest.mark.parametrize("error", [CheckError("no", things_to_try=["as ever"]), deserved(404), deserved(401)])
+@pytest.mark.parametrize("error", [refused(CheckError), refused(), deserved(404), deserved(401)])
 def test_what_may_be_deserved_all_the_same_keeps_its_cures(
     error: ThingmintError, workspace: Session, lab: RunningLab
 ) -> None:
@@ -96,7 +99,7 @@ def test_what_may_be_deserved_all_the_same_keeps_its_cures(
 def test_where_nothing_was_planted_meanwhile_chaos_is_not_to_blame(workspace: Session, lab: RunningLab) -> None:
     LabFolder(lab.folder).log.write_text("", encoding="utf-8")
     plant(workspace, FAULT, ago=5)
-    assert not hint(workspace, refused())
+    assert not hint(workspace, refused(PassingError))
 
 
 def test_what_no_hub_is_to_blame_for_is_left_as_it_is(workspace: Session, lab: RunningLab) -> None:

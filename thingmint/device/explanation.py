@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from thingmint.errors import HubError, PassingError
+from thingmint.errors import HubError, PassingError, UntrustedError
 
 _PORT, _WEBSOCKETS_PORT = 8883, 443
 
@@ -92,7 +92,7 @@ def explain(error: Exception, attempt: Attempt) -> HubError:
     lab = ["lab/lab.log says why the lab refused it"] if attempt.local else []
     reason = next((str(link.reason) for link in reversed(chain) if isinstance(link, ssl.SSLError)), "")
     if "SSLCertVerificationError" in names:
-        return HubError(
+        return UntrustedError(
             f"{attempt.failed}: the server's certificate is not trusted, so nothing was sent.",
             detail=words,
             things_to_try=(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, HubError, ThingmintError
+from thingmint.errors import CheckError, HubError, PassingError, ThingmintError, UntrustedError
 
 if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
@@ -75,4 +75,6 @@ def _chaos(lab: "RunningLab", since: str) -> str | None:
 
 def _looks_planted(error: ThingmintError) -> bool:
     """Whether it is what clients say of a broken connection, a busy service or a certificate that nobody should trust."""
-    return isinstance(error, HubError) and (error.status in {None, 412, 429} or (error.status or 0) >= 500)
+    if isinstance(error, PassingError | UntrustedError):
+        return True
+    return isinstance(error, HubError) and (error.status in {412, 429} or (error.status or 0) >= 500)
