@@ -11,6 +11,7 @@ from thingmint.lab.chaos import Chaos
 from thingmint.lab.cloud.faults.kinds import Kind, Point
 from thingmint.lab.cloud.faults.seeded import Seeded
 from thingmint.lab.state import Role
+from thingmint.target import PROVISIONING_DEVICES
 
 ROLE = Role.of(config.load({}).settings)
 CAS = (
@@ -83,6 +84,8 @@ def test_a_task_gets_over_it(words: tuple[str, ...], point: Point, who: str, kin
     [
         (("cas",), Point.READ, CAS, Kind.THROTTLED_UNNAMED, "is throttling: too many requests"),
         (("connect", "--imei", "one"), Point.DEVICE_HANDSHAKE, ROLE.hub_host, Kind.EXPIRED,
+         "the server's certificate is not trusted, so nothing was sent"),
+        (("connect", "--imei", "other", "--dps"), Point.DEVICE_HANDSHAKE, PROVISIONING_DEVICES, Kind.OTHER_CA,
          "the server's certificate is not trusted, so nothing was sent"),
     ],
 )  # fmt: skip

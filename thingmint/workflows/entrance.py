@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, HubError, InputError
+from thingmint.errors import CheckError, HubError, InputError, UntrustedError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
 from thingmint.pki.authority import family
@@ -215,6 +215,8 @@ def _explained(
     session: Session, hub: "Hub", chosen: DeviceId, certificate: Certificate, scope: str, refusal: HubError
 ) -> HubError:
     """The refusal with its reason: a device is told next to nothing, but the service tells who may ask it."""
+    if isinstance(refusal, UntrustedError):  # it was the device that refused
+        return refusal
     try:
         reason = _reason(session, hub, chosen, certificate, scope, refusal)
     except HubError:
