@@ -16,6 +16,7 @@ from thingmint.errors import InputError
 from thingmint.target import Target
 
 _SHUTDOWN_SECONDS = 10.0
+_LAST_WORD_SECONDS = 1.0
 
 
 class LineError(Exception):
@@ -93,7 +94,8 @@ def _attempt(opened: Callable[[], Speaker], timeout: float) -> Exception | None:
         ending = _Beside(speaker.end, "thingmint-device-shutdown")
         ending.start()
         ending.join(_SHUTDOWN_SECONDS)
-        speaking.join(_SHUTDOWN_SECONDS)
+        # What is not back by now never comes back: nobody cancels a registration that gets no answer.
+        speaking.join(_LAST_WORD_SECONDS)
         # Its timers would wait for their time, and then fail aloud for want of threads.
         for left in set(threading.enumerate()) - before:
             if isinstance(left, threading.Timer):
