@@ -1,6 +1,7 @@
 """Workspaces for the tests: real folders, the real openssl, the lab's configuration."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 from thingmint import config
 from thingmint.console import Console
 from thingmint.session import Session, make_session
+
+# The suite starts Python a hundred times: without its byte code, each of them compiles the whole package.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 MakeSession = Callable[..., Session]
 

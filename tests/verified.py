@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import tests.hasty  # noqa: F401 - to be imported is all it does
 from tests.paper import Paper, make
 from thingmint import config
 from thingmint.console import Console

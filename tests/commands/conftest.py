@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.hasty  # noqa: F401 - to be imported is all it does
 from tests import lines
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,6 +5,7 @@ from typing import Any
 
 from azure.iot import device
 
+import tests.hasty  # noqa: F401 - to be imported is all it does
 from tests.lab.clients import Lab
 from thingmint.target import PROVISIONING_DEVICES
 

@@ -26,11 +26,7 @@ from thingmint.workflows import delegation
 
 VICTIM = DeviceId.parse("victim")
 Job = Callable[[Session], object]
-_PRELOAD = [
-    "tests.pki.forks", "jinja2", "cryptography.hazmat.primitives.serialization", "sqlite3", "_strptime",
-    "tests.lines", "invoke.main", "rich.table", "joserfc.jwe", "azure.identity", "azure.mgmt.iothub", "azure.iot.hub",
-    "azure.iot.device",
-]  # fmt: skip
+_PRELOAD = ["tests.pki.forks", "tests.lines", "tests.everything"]
 
 
 def context() -> ForkServerContext:
