@@ -217,9 +217,12 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
     assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
 
 
-def test_a_lab_starts_without_what_reads_configurations() -> None:
-    """It has none of its own, and each of its starts would pay for it."""
-    program = "import sys, thingmint.lab.__main__, thingmint.lab.cloud.server; print('\\n'.join(sys.modules))"
+@pytest.mark.parametrize(
+    "modules", ["thingmint.lab.__main__, thingmint.lab.cloud.server", "thingmint.pki.device.piecework"]
+)
+def test_a_process_of_ours_starts_without_what_reads_configurations(modules: str) -> None:
+    """The lab, and a series' workers: they have none of their own, and each of their starts would pay for it."""
+    program = f"import sys, {modules}; print('\\n'.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     assert not {"pydantic", "yaml", "azure", "invoke"} & set(loaded.stdout.split())
 
