@@ -57,12 +57,6 @@ def make_series(session: Session, *batches: list[DeviceId], wish: Wish = Wish())
     return outcomes
 
 
-@pytest.fixture
-def ready(session: Session) -> Session:
-    make_both(session)
-    return session
-
-
 def test_a_series_is_whole_and_running_again_changes_no_byte(ready: Session) -> None:
     batches = [ids(*(f"s{batch}-{n}" for n in range(25))) for batch in range(3)]
     outcomes = make_series(ready, *batches, wish=Wish(days=30))
