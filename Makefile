@@ -37,7 +37,7 @@ az: ## Microsoft's az into .az, for the tests that run it against the lab (two m
 
 test: ## the whole test suite
 	@$(PYTHON) bootstrap.py --quiet
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 screenshots: ## the pictures of the lab's page in docs/images, by its own test (needs Debian's chromium)
 	@$(PYTHON) bootstrap.py --quiet

@@ -15,7 +15,17 @@ from thingmint.session import Session, make_session
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Half a minute each: one that begins last would be waited for alone.
+_LONG = (
+    "lab/test_advise.py", "provisioning/test_faults.py", "lab/conformance/test_rows.py", "test_chain.py",
+    "lab/test_resources.py", "commands/test_lost_answers.py",
+)  # fmt: skip
+
 MakeSession = Callable[..., Session]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import lines
 from thingmint.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +31,7 @@ def task_names() -> list[str]:
 
 @functools.cache
 def help_of(name: str) -> str:
-    return invoke("--help", name).stdout
+    return lines.run(["--help", name], dict(os.environ)).stdout
 
 
 def test_every_task_is_documented_with_an_example_and_nothing_else_is() -> None:

@@ -1,10 +1,11 @@
 """The direction of imports, read from the code's own import statements; and what stands only once."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -68,14 +69,23 @@ MAY_IMPORT = {
 }
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a file's syntax tree; each file is parsed once."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@functools.cache
+def imports(path: Path) -> tuple[str, ...]:
     """Every absolute module name that a file imports, wherever in the file, `from a import b` as a.b."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    found: list[str] = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 def part(path: Path) -> str:
@@ -159,7 +169,7 @@ def test_a_library_has_one_home(library: str, homes: set[str]) -> None:
 
 def test_only_the_console_prints_and_nothing_exits() -> None:
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "print" or part(path) == "console", f"{path}:{node.lineno} prints"
                 assert node.func.id not in {"exit", "quit"}, f"{path}:{node.lineno} exits"
@@ -170,7 +180,7 @@ def test_only_the_console_prints_and_nothing_exits() -> None:
 def test_what_uses_a_ca_key_goes_through_access() -> None:
     """Elsewhere no `openssl ca` line is run as it is: it would lack the passphrase of a key that is encrypted."""
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "openssl":
                 first = ast.unparse(node.args[0])
                 known = first.startswith(("*openssl.rand_serial(", "*openssl.req_"))
@@ -205,6 +215,16 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
         "intelhex",
     }
     assert not heavy & {name.split(".")[0] for name in loaded.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "modules", ["thingmint.lab.__main__, thingmint.lab.cloud.server", "thingmint.pki.device.piecework"]
+)
+def test_a_process_of_ours_starts_without_what_reads_configurations(modules: str) -> None:
+    """The lab, and a series' workers: they have none of their own, and each of their starts would pay for it."""
+    program = f"import sys, {modules}; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert not {"pydantic", "yaml", "azure", "invoke"} & set(loaded.stdout.split())
 
 
 def test_the_package_alone_is_packed() -> None:

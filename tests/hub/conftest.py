@@ -10,6 +10,7 @@ from tests.hub.faults import FaultServer, Plan, serving
 from tests.paper import SERVER, Paper, make
 from thingmint import config
 from thingmint.console import Console
+from thingmint.hub import transport
 from thingmint.hub.credentials import open_credential
 from thingmint.hub.identity import Registry
 from thingmint.lab import control
@@ -62,6 +63,12 @@ def root() -> Paper:
 def _server(root: Paper, folder: Path) -> Iterator[FaultServer]:
     with serving(root.issue("localhost", host="localhost", purpose=SERVER), folder) as server:
         yield server
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as ever, and at once: 2 s a time otherwise."""
+    monkeypatch.setattr(transport, "_PASSING_PAUSES", (0.0,) * len(transport._PASSING_PAUSES))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from thingmint.hub import transport
 from thingmint.target import Target
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("manner", ["cut", "drop"])
 def test_a_broken_connection_may_have_done_it(manner: Any, client: str, server: FaultServer, azure: Target) -> None:
@@ -89,6 +90,7 @@ def test_loopback_never_goes_through_a_proxy(
     assert "the lab does not do this" in error.message
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_proxys_html_page_is_shown_as_text(client: str, server: FaultServer, azure: Target) -> None:
     server.plan = Plan(502, b"<html><body><h1>Bad gateway</h1></body></html>")

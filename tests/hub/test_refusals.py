@@ -99,6 +99,7 @@ def test_429_for_long_is_told_at_once(client: str, server: FaultServer, azure: T
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("client", CLIENTS)
 def test_500_is_asked_again_and_told_with_the_services_words(client: str, server: FaultServer, azure: Target) -> None:
     server.plan = Plan(500, body(client, "ServerError", 500001, "it is us, not you"))
@@ -138,6 +139,7 @@ def test_a_clock_that_is_off_is_measured(
     assert error.things_to_try[0].startswith("set this machine's clock")
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("client", CLIENTS)
 def test_the_lab_s_refusals_send_nobody_to_azure(client: str, server: FaultServer, azure: Target) -> None:
     login = ServicePrincipal(azure.arm_url, "tenant", "client", "a-secret-of-the-lab")

@@ -21,12 +21,13 @@ from tests.conftest import MakeSession
 from tests.lab.clients import Lab, connect_clients, wait_until
 from tests.paper import make
 from thingmint.errors import InputError, ToolError
-from thingmint.lab import control
+from thingmint.lab import control, requests
 from thingmint.lab.cloud import server
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.cloud.store.store import Store
 from thingmint.lab.state import LabFolder, LabRecord, Role, write
 from thingmint.session import Session
+from thingmint.workflows import targets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -102,19 +103,34 @@ def test_two_labs_side_by_side(lab: Lab, ended: Session) -> None:
     folder.record.write_bytes(genuine)
 
 
-def test_another_hub_than_the_configured_one_is_refused(lab: Lab, make_session_in: MakeSession) -> None:
+@pytest.mark.parametrize("use", [control.start, control.found])
+def test_another_hub_than_the_configured_one_is_refused(
+    use: Callable[[Session], object], lab: Lab, make_session_in: MakeSession
+) -> None:
     elsewhere = make_session_in(lab.session.workspace.root, azure_hub="another-hub-dev")
     with pytest.raises(InputError, match="plays another hub") as error:
-        control.start(elsewhere)
+        use(elsewhere)
     assert "another-hub-dev" in error.value.detail
     assert "iot-hub001-0xacc5-dev" in error.value.detail
     assert any("lab-down" in thing for thing in error.value.things_to_try)
     other = make_session_in(lab.session.workspace.root, azure_provisioning_service="another-service-dev")
     with pytest.raises(InputError, match="plays another hub") as error:
-        control.start(other)
+        use(other)
     running, configured = error.value.detail.splitlines()
     assert "provisioning service provs-iotcore-0xacc5-dev" in running
     assert "provisioning service another-service-dev" in configured
+
+
+def test_a_task_asks_a_lab_that_runs_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[LabFolder] = []
+
+    def answering(folder: LabFolder) -> LabRecord | None:
+        asked.append(folder)
+        return requests.answering(folder)
+
+    monkeypatch.setattr(control, "answering", answering)
+    assert targets.open_lab(lab.session) == lab.running
+    assert len(asked) == 1
 
 
 def test_a_lab_that_dies_shows_the_end_of_its_log(

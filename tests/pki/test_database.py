@@ -1,13 +1,15 @@
 """index.txt and the ledger: damage is mended or named, nothing is deleted, and the cost stays flat."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.pki.test_authority import make_both
 from tests.pki.test_faults import require_whole
 from tests.pki.test_identity import make_device
+from thingmint import config
+from thingmint.console import Console
 from thingmint.errors import InputError, ToolError
 from thingmint.ids import DeviceId
 from thingmint.pki import bench, inspect
@@ -17,21 +19,29 @@ from thingmint.pki.signer import Signer
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store import index
 from thingmint.pki.store.database import Database, certificates
-from thingmint.session import Session
+from thingmint.session import Session, make_session
 
 ONE, TWO = DeviceId.parse("one"), DeviceId.parse("two")
 
 
-@pytest.fixture
-def signer(session: Session) -> Signer:
-    """An authority that issued two certificates, one of them revoked."""
-    make_both(session)
+@pytest.fixture(scope="module")
+def issued(tmp_path_factory: pytest.TempPathFactory, authorities: Path) -> Path:
+    """A workspace whose authority issued two certificates, one of them revoked."""
+    root = shutil.copytree(authorities, tmp_path_factory.mktemp("issued") / "ws")
+    session = make_session(root, config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console(quiet=True))
     for device in (ONE, TWO):
         make_device(session, device)
-    signer = family.signer(session.workspace)
     with bench.locked(session) as locked:
+        signer = family.signer(session.workspace)
         transaction.revoke(locked, signer, session.workspace.devices / "two.pem", reason="keyCompromise")
-    return signer
+    return root
+
+
+@pytest.fixture
+def signer(session: Session, issued: Path) -> Signer:
+    """Of a copy of it."""
+    shutil.copytree(issued, session.workspace.root)
+    return family.signer(session.workspace)
 
 
 def recover(session: Session, signer: Signer) -> None:

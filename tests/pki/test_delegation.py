@@ -1,6 +1,7 @@
 """Delegation: a CSR from elsewhere is signed only if nothing speaks against it; what comes back is taken only if it holds."""
 
 import base64
+import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,10 +29,8 @@ NOTHING_SPECIAL = Wish()
 
 
 @pytest.fixture
-def owner(tmp_path: Path, make_session_in: MakeSession) -> Session:
-    session = make_session_in(tmp_path / "owner", pki_key="ec:P-256")
-    make_both(session)
-    return session
+def owner(tmp_path: Path, authorities: Path, make_session_in: MakeSession) -> Session:
+    return make_session_in(shutil.copytree(authorities, tmp_path / "owner"), pki_key="ec:P-256")
 
 
 @pytest.fixture

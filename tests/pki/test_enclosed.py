@@ -44,12 +44,6 @@ def begin(session: Session, sec_tag: int) -> None:
         enclosed.begin(locked, family.signer(session.workspace), ID, sec_tag)
 
 
-@pytest.fixture
-def ready(session: Session) -> Session:
-    make_both(session)
-    return session
-
-
 def test_the_certificate_is_the_profiles_whatever_the_modem_asks_for(ready: Session) -> None:
     made = enclose(ready, modems.csr(ID.text))
     assert made.certificate

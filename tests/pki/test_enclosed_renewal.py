@@ -6,7 +6,6 @@ import pytest
 
 from tests.conftest import MakeSession
 from tests.pki import forks, modems
-from tests.pki.test_authority import make_both
 from tests.pki.test_enclosed import ID, enclose
 from tests.pki.test_identity import make_device
 from tests.pki.test_renewal import statuses
@@ -24,12 +23,6 @@ LOADED = Loading(
     "352656100367872", "mfw_nrf9160_1.3.5", "nRF9160 SICA B0A", "hub.azure-devices.net", "2026-01-01T00:00:00+00:00",
     (Credential(0, "private key", "AB" * 32, "made in the modem"), Credential(16, "server root", "CD" * 32, "a root")),
 )  # fmt: skip
-
-
-@pytest.fixture
-def ready(session: Session) -> Session:
-    make_both(session)
-    return session
 
 
 def renew(session: Session) -> Identity:

@@ -48,9 +48,8 @@ def azure() -> list[Source]:
 
 
 @pytest.fixture
-def own(session: Session) -> DeviceFiles:
-    make_both(session)
-    return make_device(session, ID).files
+def own(ready: Session) -> DeviceFiles:
+    return make_device(ready, ID).files
 
 
 def test_a_strict_compiler_takes_it_and_it_gives_the_bytes_back(

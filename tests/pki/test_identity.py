@@ -32,12 +32,6 @@ def make_device(session: Session, device: DeviceId = ID, wish: Wish = Wish()) ->
         return identity.make(locked, family.signer(session.workspace), device, wish)
 
 
-@pytest.fixture
-def ready(session: Session) -> Session:
-    make_both(session)
-    return session
-
-
 def test_a_device_certificate_is_good_for_a_tls_client_and_nothing_else(ready: Session) -> None:
     made = make_device(ready)
     ca = ready.workspace.ca

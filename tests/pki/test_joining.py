@@ -1,6 +1,7 @@
 """A bundle joins a workspace: whole, again without a change, merged, in conflict, and through kills at every rename."""
 
 import dataclasses
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -29,9 +30,8 @@ ONE, TWO = DeviceId.parse("one"), DeviceId.parse("two")
 
 
 @pytest.fixture
-def owner(tmp_path: Path, make_session_in: MakeSession) -> Session:
-    session = make_session_in(tmp_path / "owner", pki_key="ec:P-256")
-    make_both(session)
+def owner(tmp_path: Path, authorities: Path, make_session_in: MakeSession) -> Session:
+    session = make_session_in(shutil.copytree(authorities, tmp_path / "owner"), pki_key="ec:P-256")
     make_device(session, ONE)
     return session
 

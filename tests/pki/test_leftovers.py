@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.pki import forks
-from tests.pki.test_authority import make_both
 from tests.pki.test_faults import require_whole
 from thingmint.errors import ToolError
 from thingmint.pki import bench, inspect
@@ -20,10 +19,9 @@ from thingmint.session import Session
 
 
 @pytest.fixture
-def signer(session: Session) -> Signer:
-    make_both(session)
-    forks.make_device(session, "one")
-    return family.signer(session.workspace)
+def signer(ready: Session) -> Signer:
+    forks.make_device(ready, "one")
+    return family.signer(ready.workspace)
 
 
 def recover(session: Session, signer: Signer) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.pki.test_authority import make_both
 from tests.pki.test_identity import make_device
 from tests.pki.test_series import ids, make_series
 from thingmint.errors import InputError, ThingmintError, ToolError
@@ -16,12 +15,6 @@ from thingmint.pki.wish import Wish
 from thingmint.session import Session
 
 ONE = DeviceId.parse("one")
-
-
-@pytest.fixture
-def ready(session: Session) -> Session:
-    make_both(session)
-    return session
 
 
 def lose(session: Session, *ends: str) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.conftest import MakeSession
 from tests.pki import forks
-from tests.pki.test_authority import make_both
 from tests.pki.test_faults import require_whole
 from tests.pki.test_identity import make_device
 from thingmint.errors import InputError
@@ -34,33 +33,31 @@ def statuses(session: Session) -> list[str]:
     return [row.status for row in rows if row.common_name == ID.text]
 
 
-def test_old_revoked_new_issued_old_files_kept(session: Session) -> None:
-    make_both(session)
-    old = make_device(session, ID)
+def test_old_revoked_new_issued_old_files_kept(ready: Session) -> None:
+    old = make_device(ready, ID)
     assert old.certificate
     key = old.files.key.read_bytes()
-    new = renew(session, Wish(days=9))
+    new = renew(ready, Wish(days=9))
     assert new.certificate
     assert new.certificate.serial != old.certificate.serial
     assert new.certificate.lifetime_days == 9
-    assert statuses(session) == ["R", "V"]
-    retired = session.workspace.devices / "retired"
+    assert statuses(ready) == ["R", "V"]
+    retired = ready.workspace.devices / "retired"
     assert (retired / f"victim.{old.certificate.serial}.key").read_bytes() == key
     assert (retired / f"victim.{old.certificate.serial}.key").stat().st_mode & 0o777 == 0o600
     assert inspect.read_certificate(retired / f"victim.{old.certificate.serial}.pem").serial == old.certificate.serial
     assert new.certificate.pem in new.files.chain.read_bytes()
     assert new.certificate.serial in new.files.record.read_text()
-    assert not renewal.under_way(session.workspace, ID)
-    assert not make_device(session, ID).new
-    require_whole(session, devices=["victim"])
+    assert not renewal.under_way(ready.workspace, ID)
+    assert not make_device(ready, ID).new
+    require_whole(ready, devices=["victim"])
 
 
-def test_the_revocation_list_is_the_databases(session: Session) -> None:
-    make_both(session)
-    old = make_device(session, ID).certificate
-    renew(session)
-    signer = family.signer(session.workspace)
-    with bench.locked(session) as locked:
+def test_the_revocation_list_is_the_databases(ready: Session) -> None:
+    old = make_device(ready, ID).certificate
+    renew(ready)
+    signer = family.signer(ready.workspace)
+    with bench.locked(ready) as locked:
         first = revocation.make_crl(locked, signer)
         again = revocation.make_crl(locked, signer)
     assert first
@@ -75,49 +72,45 @@ def test_the_revocation_list_is_the_databases(session: Session) -> None:
     assert "X509v3 CRL Number: \n                2" in text
     refused = subprocess.run(
         ["openssl", "verify", "-crl_check", "-partial_chain", "-CAfile", signer.certificate, "-CRLfile", signer.crl,
-         session.workspace.devices / "retired" / f"victim.{old.serial}.pem"],
+         ready.workspace.devices / "retired" / f"victim.{old.serial}.pem"],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert "certificate revoked" in refused.stderr
-    require_whole(session, devices=["victim"])
+    require_whole(ready, devices=["victim"])
 
 
-def test_a_lost_key_is_cured_by_renewing(session: Session) -> None:
-    make_both(session)
-    make_device(session, ID).files.key.unlink()
+def test_a_lost_key_is_cured_by_renewing(ready: Session) -> None:
+    make_device(ready, ID).files.key.unlink()
     with pytest.raises(InputError, match="has no private key here") as caught:
-        make_device(session, ID)
+        make_device(ready, ID)
     assert "--renew" in caught.value.render()
-    renew(session)
-    assert not make_device(session, ID).new
-    require_whole(session, devices=["victim"])
+    renew(ready)
+    assert not make_device(ready, ID).new
+    require_whole(ready, devices=["victim"])
 
 
-def test_what_a_killed_run_had_begun_to_write_is_swept(session: Session) -> None:
-    make_both(session)
-    make_device(session, ID)
-    leftovers = [session.workspace.devices / folder / ".victim.key.4711.tmp" for folder in ("renewing", "retired")]
+def test_what_a_killed_run_had_begun_to_write_is_swept(ready: Session) -> None:
+    make_device(ready, ID)
+    leftovers = [ready.workspace.devices / folder / ".victim.key.4711.tmp" for folder in ("renewing", "retired")]
     for path in leftovers:
         path.parent.mkdir()
         path.touch()
-    assert audit.audit(session.workspace).findings == ()
-    renew(session)
+    assert audit.audit(ready.workspace).findings == ()
+    renew(ready)
     assert not any(path.exists() for path in leftovers)
 
 
-def test_nothing_to_renew_is_said(session: Session) -> None:
-    make_both(session)
+def test_nothing_to_renew_is_said(ready: Session) -> None:
     with pytest.raises(InputError, match="has no certificate here"):
-        renew(session)
+        renew(ready)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_at_every_rename_is_finished_by_the_next_run(
-    session: Session, make_session_in: MakeSession, when: str
+    ready: Session, make_session_in: MakeSession, when: str
 ) -> None:
-    make_both(session)
-    make_device(session, ID)
-    roots = list(forks.killed(session.workspace.root, forks.renew_victim, when))
+    make_device(ready, ID)
+    roots = list(forks.killed(ready.workspace.root, forks.renew_victim, when))
     assert len(roots) > 10
     for root in roots:
         copy = make_session_in(root, pki_key="ec:P-256")

@@ -37,6 +37,8 @@ from thingmint.pki.authority import family
 from thingmint.pki.device import series
 from thingmint.pki.wish import Wish
 from thingmint.session import make_session
+with open(sys.argv[0] + ".runs", "a") as runs:
+    runs.write(f"{__name__} ")
 if __name__ == "__main__":
     session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console())
     ids = [DeviceId.parse(f"s{n}") for n in range(int(sys.argv[2]))]
@@ -53,12 +55,6 @@ def make_series(session: Session, *batches: list[DeviceId], wish: Wish = Wish())
     outcomes: list[Outcome] = []
     series.make(session, family.signer(session.workspace), batches, wish, done=outcomes.append)
     return outcomes
-
-
-@pytest.fixture
-def ready(session: Session) -> Session:
-    make_both(session)
-    return session
 
 
 def test_a_series_is_whole_and_running_again_changes_no_byte(ready: Session) -> None:
@@ -141,7 +137,7 @@ def test_one_key_under_two_names_of_a_batch_is_refused(ready: Session) -> None:
 
 
 def run_series(root: Path, count: int) -> subprocess.Popen[bytes]:
-    program = root.parent / "series.py"  # a file, since spawned workers import it
+    program = root.parent / "series.py"  # a file, as `invoke` is one
     program.write_text(SERIES)
     return subprocess.Popen([sys.executable, program, str(root), str(count)], start_new_session=True)
 
@@ -181,6 +177,7 @@ def test_the_workers_end_with_their_parent(ready: Session) -> None:
     process = run_series(ready.workspace.root, 2000)
     wait_for(ready.workspace.devices, "*.pem")
     assert workers_of(process.pid)
+    assert (ready.workspace.root.parent / "series.py.runs").read_text() == "__main__ "  # and not in each worker
     process.kill()
     process.wait()
     deadline = time.monotonic() + 10

@@ -23,7 +23,7 @@ TABLE = (
     (("instant", "memory-full", "once"), ModemError, "CME ERROR: 515"),
     (("instant", "no-host"), ModemError, "no AT host"),
     (("instant", "silent"), ModemError, "answer"),
-    (("baud=9600",), ModemError, "does not answer(?s:.*)115200 baud"),
+    (("baud=9600",), ModemError, "(does not answer|only garbage comes back)(?s:.*)115200 baud"),
     (("instant", "stores=crlf"), ModemError, "CRLF"),
     (("instant", "stores=no-newline"), ModemError, "newline"),
     (("instant", "stores=half"), ModemError, "truncated at [0-9]+ of [0-9]+"),

@@ -91,6 +91,16 @@ def running(session: Session) -> RunningLab | None:
     return _running(lab, record) if record else None
 
 
+def found(session: Session) -> RunningLab | None:
+    """The same, for who uses it. Raises InputError if it plays another hub than the configuration names."""
+    lab = LabFolder(session.workspace.lab)
+    record = answering(lab)
+    if record is None:
+        return None
+    _require_same_hub(lab, record, Role.of(session.settings))
+    return _running(lab, record)
+
+
 def start(
     session: Session, *, empty: bool = False, chaos: Chaos | None = None, listen: Listen | None = None
 ) -> RunningLab:
@@ -111,15 +121,7 @@ def start(
         record = answering(lab)
         if record is None:
             return _running(lab, _launch(session, lab, wanted))
-    if not record.role.same_hub(wanted):
-        raise InputError(
-            f"the lab in {lab.path} plays another hub than the configuration names.",
-            detail=f"running:    {record.role}\nconfigured: {wanted}",
-            things_to_try=[
-                "invoke lab-down, then run this again (each hub name starts from the same stored state)",
-                "use a workspace of its own for the other hub: THINGMINT_WORKSPACE=FOLDER",
-            ],
-        )
+    _require_same_hub(lab, record, wanted)
     again = f"invoke lab-down {_up(chaos or record.role.chaos, listen or record.role.listen)}"
     if chaos and record.role.chaos != chaos:
         now = f"--chaos {record.role.chaos}" if record.role.chaos else "no --chaos"
@@ -138,6 +140,18 @@ def start(
 def _up(chaos: Chaos | None, listen: Listen | None) -> str:
     """The task with its options."""
     return "lab-up" + (f" --chaos {chaos}" if chaos else "") + (f" --listen {listen.host}" if listen else "")
+
+
+def _require_same_hub(lab: LabFolder, record: LabRecord, wanted: Role) -> None:
+    if not record.role.same_hub(wanted):
+        raise InputError(
+            f"the lab in {lab.path} plays another hub than the configuration names.",
+            detail=f"running:    {record.role}\nconfigured: {wanted}",
+            things_to_try=[
+                "invoke lab-down, then run this again (each hub name starts from the same stored state)",
+                "use a workspace of its own for the other hub: THINGMINT_WORKSPACE=FOLDER",
+            ],
+        )
 
 
 def stop(session: Session) -> bool:

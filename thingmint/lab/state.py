@@ -8,14 +8,16 @@ import secrets
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thingmint import files, private
-from thingmint.config import Settings
 from thingmint.errors import ThingmintError, ToolError, cure
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.listen import Listen
 from thingmint.shell import Shell
+
+if TYPE_CHECKING:
+    from thingmint.config import Settings  # a lab has no configuration of its own, and need not import what reads one
 
 _LOG_LIMIT = 1_000_000
 _LOG_KEEP = 250_000
@@ -129,7 +131,7 @@ class Role:
     listen: Listen | None = None  # devices of a network reach it
 
     @classmethod
-    def of(cls, settings: Settings) -> "Role":
+    def of(cls, settings: "Settings") -> "Role":
         azure = settings.azure
         # A configuration without a tenant leaves it to the sign-in; the lab's sign-in needs one, and always the same.
         tenant = azure.tenant_id or str(uuid.uuid5(uuid.NAMESPACE_OID, azure.subscription_id.lower()))

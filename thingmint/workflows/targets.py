@@ -155,10 +155,11 @@ def open_lab(session: Session) -> "RunningLab":
     """The workspace's lab, started where it may be. Raises InputError where it may not."""
     from thingmint.lab import control
 
-    if control.running(session) is None:
+    lab = control.found(session)
+    if lab is None:
         _may_start(session)
         session.workspace.prepare()
-    lab = control.start(session)  # also of a running one: it may play another hub
+        lab = control.start(session)
     if lab.chaos:
         session.console.say(f"the lab misbehaves on purpose (--chaos {lab.chaos}): its log names each fault")
     return lab
