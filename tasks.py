@@ -157,7 +157,7 @@ def rootca(
     encrypt: bool = False,
 ) -> None:
     """Make the root CA: folders, cnf, key, CSR and self-signed certificate."""
-    from thingmint.workflows import authorities
+    from thingmint.workflows.authority import authorities
 
     authorities.rootca(session, cn=cn, key=key, days=days, encrypt=encrypt)
 
@@ -186,7 +186,7 @@ def subca(
     csr: str | None = None,
 ) -> None:
     """Make an intermediate CA, signed by its parent, here or in another workspace."""
-    from thingmint.workflows import authorities
+    from thingmint.workflows.authority import authorities
 
     authorities.subca(
         session,
@@ -209,7 +209,7 @@ def subca(
 )
 def verify(session: "Session", ca: str | None = None, name: str | None = None, replace: bool = False) -> None:
     """Upload a CA to the hub and prove possession of its key."""
-    from thingmint.workflows import authorities
+    from thingmint.workflows.authority import authorities
 
     authorities.verify(session, ca=ca, name=name, replace=replace)
 
@@ -224,7 +224,7 @@ def ca_export(
     session: "Session", to: str | None = None, recipient: list[str] | None = None, with_root_key: bool = False
 ) -> None:
     """Seal the authorities of this workspace into a bundle for the team."""
-    from thingmint.workflows import team
+    from thingmint.workflows.authority import team
 
     team.ca_export(session, to=to, recipient=recipient or (), with_root_key=with_root_key)
 
@@ -236,7 +236,7 @@ def ca_export(
 )
 def ca_import(session: "Session", from_: str | None = None, key: str | None = None, yes: bool = False) -> None:
     """Open a bundle of authorities, or take a signed chain, into this workspace."""
-    from thingmint.workflows import team
+    from thingmint.workflows.authority import team
 
     team.ca_import(session, source=from_, key=key, yes=yes)
 
@@ -284,14 +284,14 @@ def device(
     }
     register = not no_register
     if imei_file is not None:
-        from thingmint.workflows import series
+        from thingmint.workflows.device import series
 
         why = "it makes new devices, whose keys are made here"
         options.require_alone("--imei-file", why, imei=imei, renew=renew, keygen=keygen, **of_modem)
         series.devices(session, file=imei_file, ca=ca, key=key, days=days, register=register)
     elif keygen:
-        from thingmint.workflows import keygen as generated
-        from thingmint.workflows import station
+        from thingmint.workflows.modem import keygen as generated
+        from thingmint.workflows.modem import station
 
         leave = station.Leave(mismatch=allow_mismatch, misfit=allow_lab_root, force=force)
         generated.device(
@@ -307,7 +307,7 @@ def device(
             register=register,
         )
     else:
-        from thingmint.workflows import devices
+        from thingmint.workflows.device import devices
 
         options.require_beside("--keygen", "without it, no modem is spoken to", **of_modem)
         devices.device(session, imei=imei, ca=ca, key=key, days=days, renew=renew, register=register)
@@ -320,7 +320,7 @@ def device(
 )
 def connect(session: "Session", imei: str | None = None, dps: bool = False, websockets: bool = False) -> None:
     """Connect as the device over MQTT/TLS, send telemetry, and prove that the hub heard it."""
-    from thingmint.workflows import connection
+    from thingmint.workflows.device import connection
 
     connection.connect(session, imei=imei, dps=dps, websockets=websockets)
 
@@ -339,7 +339,7 @@ def enroll(
     replace: bool = False,
 ) -> None:
     """Upload a CA to the provisioning service, prove possession of its key, and enroll its devices."""
-    from thingmint.workflows import enrollment
+    from thingmint.workflows.hub import enrollment
 
     enrollment.enroll(session, group=group, ca=ca, name=name, replace=replace)
 
@@ -347,7 +347,7 @@ def enroll(
 @verb(json=_JSON)
 def enrollments(session: "Session", json: bool = False) -> None:
     """List who may come in through the provisioning service, and who did."""
-    from thingmint.workflows import enrollment
+    from thingmint.workflows.hub import enrollment
 
     enrollment.enrollments(session, as_json=json)
 
@@ -355,7 +355,7 @@ def enrollments(session: "Session", json: bool = False) -> None:
 @verb(group="an enrollment group's name", imei="a device with an enrollment of its own: one that is blocked", yes=_YES)
 def enrollment_delete(session: "Session", group: str | None = None, imei: str | None = None, yes: bool = False) -> None:
     """Delete an enrollment group, or a single device's enrollment, from the provisioning service."""
-    from thingmint.workflows import enrollment
+    from thingmint.workflows.hub import enrollment
 
     enrollment.enrollment_delete(session, group=group, imei=imei, yes=yes)
 
@@ -368,7 +368,7 @@ def enrollment_delete(session: "Session", group: str | None = None, imei: str | 
 )
 def twin(session: "Session", imei: str | None = None, set_: list[str] | None = None, json: bool = False) -> None:
     """Show what is desired of a device and what it reported; change what is desired."""
-    from thingmint.workflows import conversation
+    from thingmint.workflows.hub import conversation
 
     conversation.twin(session, imei=imei, changes=set_ or (), as_json=json)
 
@@ -387,7 +387,7 @@ def method(
     timeout: str | None = None,
 ) -> None:
     """Call a method of a connected device, and print what it answers."""
-    from thingmint.workflows import conversation
+    from thingmint.workflows.hub import conversation
 
     conversation.method(session, imei=imei, name=name, payload=payload, timeout=timeout)
 
@@ -395,7 +395,7 @@ def method(
 @verb(imei="one device alone; all if not given", json="print a JSON object a line")
 def events(session: "Session", imei: str | None = None, json: bool = False) -> None:
     """Follow what devices send, until Ctrl-C."""
-    from thingmint.workflows import following
+    from thingmint.workflows.hub import following
 
     following.events(session, imei=imei, as_json=json)
 
@@ -407,7 +407,7 @@ def events(session: "Session", imei: str | None = None, json: bool = False) -> N
 )
 def show(session: "Session", imei: str | None = None, ca: str | None = None, header: bool = False) -> None:
     """Show a device's or an authority's CSR, certificate and chain."""
-    from thingmint.workflows import listing
+    from thingmint.workflows.authority import listing
 
     listing.show(session, imei=imei, ca=ca, header=header)
 
@@ -415,7 +415,7 @@ def show(session: "Session", imei: str | None = None, ca: str | None = None, hea
 @verb(json=_JSON)
 def cas(session: "Session", json: bool = False) -> None:
     """List the CA certificates on the hub."""
-    from thingmint.workflows import listing
+    from thingmint.workflows.authority import listing
 
     listing.cas(session, as_json=json)
 
@@ -442,8 +442,8 @@ def provision(
     allow_lab_root: bool = False,
 ) -> None:
     """Load server roots, certificate and key into the modem, each proven by its digest."""
-    from thingmint.workflows import provisioning
-    from thingmint.workflows.station import Leave
+    from thingmint.workflows.modem import provisioning
+    from thingmint.workflows.modem.station import Leave
 
     provisioning.provision(
         session,
@@ -476,7 +476,7 @@ def firmware(
     sdk: str | None = None,
 ) -> None:
     """Build an application for a device, and prove that the build took what it was asked for."""
-    from thingmint.workflows import firmware as workflow
+    from thingmint.workflows.firmware import firmware as workflow
 
     workflow.firmware(session, app=app, imei=imei, network=network, dps=dps, debug=debug, board=board, sdk=sdk)
 
@@ -491,7 +491,7 @@ def app_create(
     session: "Session", from_: str | None = None, dest: str | None = None, ipv6: bool = False, sdk: str | None = None
 ) -> None:
     """Begin an application of your own as a copy of one of Nordic's samples."""
-    from thingmint.workflows import application
+    from thingmint.workflows.firmware import application
 
     application.app_create(session, source=from_, dest=dest, ipv6=ipv6, sdk=sdk)
 
@@ -499,7 +499,7 @@ def app_create(
 @verb(port=_PORT, json=_JSON)
 def creds(session: "Session", port: str | None = None, json: bool = False) -> None:
     """List the credentials that a modem holds."""
-    from thingmint.workflows import modems
+    from thingmint.workflows.modem import modems
 
     modems.creds(session, port=port, as_json=json)
 
@@ -507,7 +507,7 @@ def creds(session: "Session", port: str | None = None, json: bool = False) -> No
 @verb(port=_PORT, sec_tag="the sec tag to empty, e.g. 10", yes=_YES)
 def creds_delete(session: "Session", port: str | None = None, sec_tag: str | None = None, yes: bool = False) -> None:
     """Delete what a sec tag of a modem holds."""
-    from thingmint.workflows import modems
+    from thingmint.workflows.modem import modems
 
     modems.creds_delete(session, port=port, sec_tag=sec_tag, yes=yes)
 
@@ -519,7 +519,7 @@ def creds_delete(session: "Session", port: str | None = None, sec_tag: str | Non
 )
 def flash(session: "Session", app: str | None = None, file: str | None = None, port: str | None = None) -> None:
     """Write an application into a device that waits in its bootloader, and prove it."""
-    from thingmint.workflows import flashing
+    from thingmint.workflows.firmware import flashing
 
     flashing.flash(session, app=app, file=file, port=port)
 
@@ -540,7 +540,7 @@ def monitor(
     timeout: str | None = None,
 ) -> None:
     """Read a device's log, and say what it proves, or what went wrong."""
-    from thingmint.workflows import monitoring
+    from thingmint.workflows.firmware import monitoring
 
     monitoring.monitor(session, port=port, file=file, as_json=json, until=until, timeout=timeout)
 
@@ -548,7 +548,7 @@ def monitor(
 @verb(name="the certificate's name on the hub", yes=_YES)
 def ca_delete(session: "Session", name: str | None = None, yes: bool = False) -> None:
     """Delete a CA certificate from the hub."""
-    from thingmint.workflows import listing
+    from thingmint.workflows.authority import listing
 
     listing.ca_delete(session, name=name, yes=yes)
 
@@ -556,7 +556,7 @@ def ca_delete(session: "Session", name: str | None = None, yes: bool = False) ->
 @verb(json=_JSON)
 def devices(session: "Session", json: bool = False) -> None:
     """List the device identities on the hub."""
-    from thingmint.workflows import devices as workflow
+    from thingmint.workflows.device import devices as workflow
 
     workflow.devices(session, as_json=json)
 
@@ -564,7 +564,7 @@ def devices(session: "Session", json: bool = False) -> None:
 @verb(imei=_IMEI, yes=_YES)
 def device_delete(session: "Session", imei: str | None = None, yes: bool = False) -> None:
     """Delete a device's identity from the hub; its files stay."""
-    from thingmint.workflows import devices as workflow
+    from thingmint.workflows.device import devices as workflow
 
     workflow.device_delete(session, imei=imei, yes=yes)
 
@@ -576,7 +576,7 @@ def device_delete(session: "Session", imei: str | None = None, yes: bool = False
 )
 def device_revoke(session: "Session", imei: str | None = None, reason: str | None = None, yes: bool = False) -> None:
     """Revoke a device's certificate and disable its identity on the hub."""
-    from thingmint.workflows import lifecycle
+    from thingmint.workflows.device import lifecycle
 
     lifecycle.device_revoke(session, imei=imei, reason=reason, yes=yes)
 
@@ -584,7 +584,7 @@ def device_revoke(session: "Session", imei: str | None = None, reason: str | Non
 @verb(ca=_CA)
 def crl(session: "Session", ca: str | None = None) -> None:
     """Make a CA's revocation list."""
-    from thingmint.workflows import lifecycle
+    from thingmint.workflows.device import lifecycle
 
     lifecycle.crl(session, ca=ca)
 
@@ -592,7 +592,7 @@ def crl(session: "Session", ca: str | None = None) -> None:
 @verb()
 def ca_check(session: "Session") -> None:
     """Prove that authorities and devices are whole; change nothing."""
-    from thingmint.workflows import lifecycle
+    from thingmint.workflows.device import lifecycle
 
     lifecycle.ca_check(session)
 
@@ -600,7 +600,7 @@ def ca_check(session: "Session") -> None:
 @verb(within="days from now, e.g. 30d; 90d if not given", json=_JSON)
 def expiring(session: "Session", within: str | None = None, json: bool = False) -> None:
     """List the certificates that end soon; exit code 4 if any does."""
-    from thingmint.workflows import lifecycle
+    from thingmint.workflows.device import lifecycle
 
     lifecycle.expiring(session, within=within, as_json=json)
 
@@ -608,7 +608,7 @@ def expiring(session: "Session", within: str | None = None, json: bool = False) 
 @verb()
 def config(session: "Session") -> None:
     """Show the values in force and where each came from."""
-    from thingmint.workflows import listing
+    from thingmint.workflows.authority import listing
 
     listing.config(session)
 
@@ -620,7 +620,7 @@ def config(session: "Session") -> None:
 )
 def hub_create(session: "Session", sku: str | None = None, location: str | None = None, yes: bool = False) -> None:
     """Make resource group, hub, provisioning service and their link, where they are missing."""
-    from thingmint.workflows import creation
+    from thingmint.workflows.hub import creation
 
     creation.hub_create(session, sku=sku, location=location, yes=yes)
 
@@ -628,7 +628,7 @@ def hub_create(session: "Session", sku: str | None = None, location: str | None 
 @verb(json=_JSON)
 def hub_show(session: "Session", json: bool = False) -> None:
     """Show subscription, hub and provisioning service, and what of them is missing."""
-    from thingmint.workflows import overview
+    from thingmint.workflows.hub import overview
 
     overview.hub_show(session, as_json=json)
 
@@ -636,7 +636,7 @@ def hub_show(session: "Session", json: bool = False) -> None:
 @verb(empty=_EMPTY, chaos=_CHAOS, listen=_LISTEN)
 def lab(session: "Session", empty: bool = False, chaos: str | None = None, listen: str | None = None) -> None:
     """Run the lab in the foreground until Ctrl-C."""
-    from thingmint.workflows import laboratory
+    from thingmint.workflows.lab import laboratory
 
     laboratory.run(session, empty=empty, chaos=chaos, listen=listen)
 
@@ -644,7 +644,7 @@ def lab(session: "Session", empty: bool = False, chaos: str | None = None, liste
 @verb(empty=_EMPTY, chaos=_CHAOS, listen=_LISTEN)
 def lab_up(session: "Session", empty: bool = False, chaos: str | None = None, listen: str | None = None) -> None:
     """Start the lab, the local hub, in the background."""
-    from thingmint.workflows import laboratory
+    from thingmint.workflows.lab import laboratory
 
     laboratory.up(session, empty=empty, chaos=chaos, listen=listen)
 
@@ -652,7 +652,7 @@ def lab_up(session: "Session", empty: bool = False, chaos: str | None = None, li
 @verb()
 def lab_down(session: "Session") -> None:
     """Stop the lab; what it stored stays."""
-    from thingmint.workflows import laboratory
+    from thingmint.workflows.lab import laboratory
 
     laboratory.down(session)
 
@@ -663,7 +663,7 @@ def lab_down(session: "Session") -> None:
 )
 def lab_env(session: "Session", shell: str | None = None, undo: bool = False) -> None:
     """Print the lines that set a shell up for the lab: for az, and for every SDK."""
-    from thingmint.workflows import laboratory
+    from thingmint.workflows.lab import laboratory
 
     laboratory.env(session, shell=shell, undo=undo)
 
@@ -676,7 +676,7 @@ def lab_env(session: "Session", shell: str | None = None, undo: bool = False) ->
 )
 def modem(session: "Session", imei: str | None = None, fault: list[str] | None = None, app: str | None = None) -> None:
     """Run a simulated modem in the foreground until Ctrl-C."""
-    from thingmint.workflows import simulated
+    from thingmint.workflows.lab import simulated
 
     simulated.modem(session, imei=imei, fault=fault or (), app=app)
 
@@ -706,7 +706,7 @@ def nat64(
     json: bool = False,
 ) -> None:
     """Convert between IPv4 and IPv6 addresses as a NAT64 does, or discover the network's prefix."""
-    from thingmint.workflows import translation
+    from thingmint.workflows.network import translation
 
     translation.nat64(
         session,
@@ -735,7 +735,7 @@ def advise(
     json: bool = False,
 ) -> None:
     """Drive a device through the faults of a hub, and say in sentences how it takes them."""
-    from thingmint.workflows import advising
+    from thingmint.workflows.lab import advising
 
     advising.advise(session, imei=imei, fault=fault or (), patience=patience, as_json=json)
 
@@ -748,7 +748,7 @@ advise.__doc__ += "\n\n--fault names (a modem that behaves badly: invoke --help 
 @verb(imei=_IMEI)
 def rehearse(session: "Session", imei: str | None = None) -> None:
     """Run the whole path in a workspace and a lab of its own, from root CA to telemetry."""
-    from thingmint.workflows import rehearsal
+    from thingmint.workflows.lab import rehearsal
 
     rehearsal.rehearse(session, imei=imei)
 

@@ -13,7 +13,10 @@ from thingmint.ids import DeviceId
 from thingmint.lab import control
 from thingmint.modem.link import BAUD, Link
 from thingmint.session import Session, make_session
-from thingmint.workflows import authorities, devices, provisioning, simulated
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.device import devices
+from thingmint.workflows.lab import simulated
+from thingmint.workflows.modem import provisioning
 
 RUNS = 7
 KINDS = ("ec:P-256", "rsa:2048")

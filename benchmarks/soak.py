@@ -32,7 +32,7 @@ from pathlib import Path
 from thingmint import config
 from thingmint.console import Console
 from thingmint.session import make_session
-from thingmint.workflows import devices, series
+from thingmint.workflows.device import devices, series
 session = make_session(Path(sys.argv[1]), config.load({"THINGMINT_PKI_KEY": "ec:P-256"}), Console(quiet=True))
 if sys.argv[3] == "series":
     series.devices(session, file=sys.argv[2], register=False)

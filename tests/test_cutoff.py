@@ -20,7 +20,9 @@ from thingmint.lab.control import RunningLab
 from thingmint.lab.state import LabFolder
 from thingmint.session import Session
 from thingmint.target import Target
-from thingmint.workflows import authorities, devices, targets
+from thingmint.workflows import targets
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.device import devices
 
 
 class Cutter(ThreadingHTTPServer):

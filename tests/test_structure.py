@@ -128,17 +128,23 @@ def test_the_simulated_modem_shares_nothing_with_its_clients() -> None:
         assert not {"serial", "pexpect"} & {name.split(".")[0] for name in imports(path)}, path
 
 
-# The rooms of pki/, each of which may use those before it.
-ROOMS = ("", "store", "keys", "signing", "authority", "device", "bundle", "audit")
+# The rooms of a part, each of which may use those before it; what stands in no room is for all of them.
+ROOMS = {
+    "pki": ("", "store", "keys", "signing", "authority", "device", "bundle", "audit"),
+    "workflows": ("", "hub", "authority", "device", "modem", "network", "firmware", "lab"),
+}
+IN_ROOMS = [path for path in MODULES if part(path) in ROOMS]
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "pki").rglob("*.py")), ids=lambda path: path.stem)
-def test_the_rooms_of_pki_stand_above_one_another(path: Path) -> None:
+@pytest.mark.parametrize("path", IN_ROOMS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_stand_above_one_another(path: Path) -> None:
+    rooms = ROOMS[part(path)]
+
     def room(parts: Sequence[str]) -> int:
-        return ROOMS.index(parts[0]) if parts[0] in ROOMS else 0
+        return rooms.index(parts[0]) if parts[0] in rooms else 0
 
-    own = room(path.relative_to(PACKAGE / "pki").parts)
-    used = {name: room(name.split(".")[2:]) for name in imports(path) if name.startswith("thingmint.pki.")}
+    own = room(path.relative_to(PACKAGE / part(path)).parts)
+    used = {name: room(name.split(".")[2:]) for name in imports(path) if name.startswith(f"thingmint.{part(path)}.")}
     assert all(other <= own for other in used.values()), used
 
 

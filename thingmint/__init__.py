@@ -12,6 +12,7 @@ tasks.py holds the verbs. Each calls one function of workflows/, which composes 
                                       thing/ (a simulated Thingy:91)
 
     workflows     -> idlist (a series' ids), sealed (what is encrypted for a passphrase or for certificates)
+    workflows, lab -> twinform (what may stand in a twin)
     all of them   -> session (config, workspace, shell, console, passphrases), target, roots, ids, private, files, errors
     config, network -> yamlfile (what people write, read without surprises)
     pki           -> openssl, engine (argv and words) -> nothing; processes start in shell alone

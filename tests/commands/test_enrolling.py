@@ -21,7 +21,8 @@ from thingmint.lab import control
 from thingmint.lab.thing.sectags import SecTags
 from thingmint.session import Session, make_session
 from thingmint.target import Target
-from thingmint.workflows import provisioning, simulated
+from thingmint.workflows.lab import simulated
+from thingmint.workflows.modem import provisioning
 
 SERVICE, HUB = "provs-iotcore-0xacc5-dev", "iot-hub001-0xacc5-dev.azure-devices.net"
 

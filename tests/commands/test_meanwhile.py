@@ -17,7 +17,8 @@ from thingmint.hub.resources import Resources
 from thingmint.lab import control
 from thingmint.session import Session, make_session
 from thingmint.target import Target
-from thingmint.workflows import authorities, creation, enrollment
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.hub import creation, enrollment
 
 
 @dataclass

@@ -12,8 +12,8 @@ from tests.firmware.conftest import MakeSdk
 from thingmint.errors import InputError
 from thingmint.firmware.sdk import Sdk
 from thingmint.session import Session
-from thingmint.workflows.application import app_create
-from thingmint.workflows.firmware import firmware
+from thingmint.workflows.firmware.application import app_create
+from thingmint.workflows.firmware.firmware import firmware
 
 
 def test_a_copy_builds_and_has_no_repository_in_it(session: Session, any_sdk: Sdk, tmp_path: Path) -> None:

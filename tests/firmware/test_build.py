@@ -24,8 +24,9 @@ from thingmint.lab.state import Role
 from thingmint.lab.thing import sample
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
-from thingmint.workflows import authorities, devices
-from thingmint.workflows.firmware import firmware
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.device import devices
+from thingmint.workflows.firmware.firmware import firmware
 
 IMEI = "350457791791735879"
 HOST = "iot-hub001-0xacc5-dev.azure-devices.net"

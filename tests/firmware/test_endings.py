@@ -16,7 +16,7 @@ from thingmint.console import Console
 from thingmint.errors import ToolError
 from thingmint.session import Session
 from thingmint.shell import Shell
-from thingmint.workflows.firmware import firmware
+from thingmint.workflows.firmware.firmware import firmware
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals as POSIX has them")
 

@@ -11,7 +11,7 @@ from thingmint.errors import CheckError, InputError, ThingmintError, ToolError
 from thingmint.firmware import failures
 from thingmint.firmware.sdk import Sdk
 from thingmint.session import Session
-from thingmint.workflows.firmware import firmware
+from thingmint.workflows.firmware.firmware import firmware
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from thingmint.lab.thing.faults import parse
 from thingmint.lab.thing.port import Thing, plugged_in
 from thingmint.modem.link import Link
 from thingmint.session import Session, make_session
-from thingmint.workflows import flashing
+from thingmint.workflows.firmware import flashing
 
 IMEI = DeviceId("352656100367872")
 Plug = Callable[..., Thing]

@@ -35,7 +35,7 @@ from thingmint.lab.cloud.faults.seeded import Seeded
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.state import LabFolder, Role
 from thingmint.lab.thing import manners, operation
-from thingmint.workflows import advising
+from thingmint.workflows.lab import advising
 
 PATIENCE = 6.0
 CHAOS = Seeded(Chaos(seed=7, rate=1.0))

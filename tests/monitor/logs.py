@@ -2,7 +2,7 @@
 
 from thingmint.firmware.log.conclusions import Conclusions
 from thingmint.firmware.log.story import conclude
-from thingmint.workflows.monitoring import embedded_in
+from thingmint.workflows.firmware.monitoring import embedded_in
 
 ARTICLE = """\
 [00:00:04.396,423] <dbg> mqtt_helper: broker_init: Resolving IP address for iot-hub001-0xacc5-dev.azure-devices.net

@@ -13,7 +13,7 @@ from thingmint.firmware.log import display, telling
 from thingmint.firmware.log.blocks import LONGEST, Blocks
 from thingmint.firmware.log.conclusions import Conclusions
 from thingmint.firmware.log.story import Story
-from thingmint.workflows.monitoring import embedded_in
+from thingmint.workflows.firmware.monitoring import embedded_in
 
 LINES = [
     *(line for line, *_ in ROWS), BOOT, CONNECTED, IPV6_ONLY, PREFIX, REGISTERED, SENT, TRYING, UNRESOLVED,

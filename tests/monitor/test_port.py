@@ -20,7 +20,7 @@ from thingmint.lab.thing.port import plugged_in
 from thingmint.lab.thing.sectags import SecTags
 from thingmint.session import Session
 from thingmint.target import Target
-from thingmint.workflows import monitoring
+from thingmint.workflows.firmware import monitoring
 
 DEVICE = DeviceId("350457791791735879")
 NOWHERE = Target(

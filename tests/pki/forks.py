@@ -22,7 +22,7 @@ from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store.database import Database
 from thingmint.pki.wish import Wish
 from thingmint.session import Session, make_session
-from thingmint.workflows import delegation
+from thingmint.workflows.authority import delegation
 
 VICTIM = DeviceId.parse("victim")
 Job = Callable[[Session], object]

@@ -17,7 +17,7 @@ from thingmint.pki.audit.finding import summed_up
 from thingmint.pki.authority import family
 from thingmint.pki.signing import transaction
 from thingmint.session import Session
-from thingmint.workflows import lifecycle
+from thingmint.workflows.device import lifecycle
 
 __all__ = ["base", "whole"]  # the fixtures
 

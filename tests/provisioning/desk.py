@@ -11,8 +11,10 @@ from thingmint.lab.thing import faults, port
 from thingmint.lab.thing.port import Thing
 from thingmint.lab.thing.sectags import SecTags
 from thingmint.session import Session
-from thingmint.workflows import authorities, devices, keygen, provisioning
-from thingmint.workflows.station import NOTHING, Leave
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.device import devices
+from thingmint.workflows.modem import keygen, provisioning
+from thingmint.workflows.modem.station import NOTHING, Leave
 
 ROOT, CERTIFICATE, KEY = 0, 1, 2
 

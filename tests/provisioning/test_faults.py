@@ -12,7 +12,7 @@ from thingmint.lab import control
 from thingmint.lab.state import LabFolder
 from thingmint.lab.thing.port import Thing
 from thingmint.modem import at, attention, commands, credentials
-from thingmint.workflows.station import Leave
+from thingmint.workflows.modem.station import Leave
 
 # Those that strike once are gone in the second run of the same modem; the others in the second one's absence of a switch.
 TABLE = (

@@ -14,8 +14,11 @@ from thingmint.pki import inspect
 from thingmint.pki.audit import audit
 from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles, Record
-from thingmint.workflows import connection, devices, lifecycle, loading, simulated, targets
-from thingmint.workflows.station import Leave
+from thingmint.workflows import targets
+from thingmint.workflows.device import connection, devices, lifecycle
+from thingmint.workflows.lab import simulated
+from thingmint.workflows.modem import loading
+from thingmint.workflows.modem.station import Leave
 
 
 def files(desk: Desk, imei: str) -> DeviceFiles:

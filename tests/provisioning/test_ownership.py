@@ -16,9 +16,10 @@ from thingmint.modem import keygen as client
 from thingmint.modem.credentials import Kind
 from thingmint.pki import inspect
 from thingmint.pki.device.record import DeviceFiles, Record
-from thingmint.workflows import authorities, keygen, loading, provisioning
-from thingmint.workflows.loading import Wanted
-from thingmint.workflows.station import Leave
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.modem import keygen, loading, provisioning
+from thingmint.workflows.modem.loading import Wanted
+from thingmint.workflows.modem.station import Leave
 
 
 def record(desk: Desk, imei: str) -> Record:
@@ -152,7 +153,7 @@ def test_where_the_hub_trusts_none_of_them_the_whole_chain_is_loaded(
 ) -> None:
     authorities.subca(desk.session, name="factory-z", key="ec:P-256")
     imei = desk.imei()
-    from thingmint.workflows import devices
+    from thingmint.workflows.device import devices
 
     devices.device(desk.session, imei=imei, ca="factory-z")
     other_root = desk.session.workspace.devices / f"{imei}.chain.pem"

@@ -18,8 +18,9 @@ from thingmint.pki import bench
 from thingmint.pki.device.record import DeviceFiles, Firmware, Image, Record
 from thingmint.session import Session
 from thingmint.shell import quote
-from thingmint.workflows import entrance, options, targets
-from thingmint.workflows.sectags import Tags
+from thingmint.workflows import options, targets
+from thingmint.workflows.hub import entrance
+from thingmint.workflows.modem.sectags import Tags
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from thingmint.lab.thing import faults, manners
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.shell import ended_by_signals, quote
-from thingmint.workflows import connection, targets
-from thingmint.workflows.sectags import Tags
+from thingmint.workflows import targets
+from thingmint.workflows.device import connection
+from thingmint.workflows.modem.sectags import Tags
 
 if TYPE_CHECKING:
     from thingmint.lab.thing.console import Application

@@ -8,7 +8,7 @@ from thingmint.modem import commands, credentials
 from thingmint.modem.credentials import Stored
 from thingmint.pki.device.record import Record
 from thingmint.session import Session
-from thingmint.workflows import loading, sectags, station
+from thingmint.workflows.modem import loading, sectags, station
 
 
 def creds(session: Session, *, port: str | None, as_json: bool = False) -> None:

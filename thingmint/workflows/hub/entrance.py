@@ -14,7 +14,8 @@ from thingmint.pki.device.record import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
 from thingmint.target import PROVISIONING_DEVICES
-from thingmint.workflows import registration, targets
+from thingmint.workflows import targets
+from thingmint.workflows.hub import registration
 
 if TYPE_CHECKING:
     from thingmint.device.registration import Assignment

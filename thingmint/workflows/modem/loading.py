@@ -12,8 +12,8 @@ from thingmint.modem.credentials import Kind, Stored
 from thingmint.pki import bench, inspect
 from thingmint.pki.device import identity, renewal
 from thingmint.pki.device.record import Begun, Credential, DeviceFiles, Loading, Record
-from thingmint.workflows.sectags import Tags
-from thingmint.workflows.station import Visit
+from thingmint.workflows.modem.sectags import Tags
+from thingmint.workflows.modem.station import Visit
 from thingmint.workspace import Workspace
 
 Listing = Mapping[tuple[int, int], Stored]

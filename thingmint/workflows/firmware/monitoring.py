@@ -11,7 +11,8 @@ from thingmint.firmware.log.blocks import Blocks
 from thingmint.firmware.log.conclusions import Conclusions, Embedded
 from thingmint.firmware.log.story import Story
 from thingmint.session import Session
-from thingmint.workflows import listening, translation
+from thingmint.workflows.firmware import listening
+from thingmint.workflows.network import translation
 
 CONNECTED = "connected"
 

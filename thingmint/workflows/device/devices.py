@@ -11,7 +11,9 @@ from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.signer import Signer
 from thingmint.pki.wish import Wish
 from thingmint.session import Session
-from thingmint.workflows import anchors, consent, entrance, options, registration, targets
+from thingmint.workflows import consent, options, targets
+from thingmint.workflows.device import anchors
+from thingmint.workflows.hub import entrance, registration
 
 if TYPE_CHECKING:
     from thingmint.hub.identity import Identity

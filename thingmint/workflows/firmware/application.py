@@ -9,7 +9,7 @@ from thingmint.firmware.application import Application
 from thingmint.session import Session
 from thingmint.shell import quote
 from thingmint.workflows import options
-from thingmint.workflows.firmware import sdk_at_hand
+from thingmint.workflows.firmware.firmware import sdk_at_hand
 
 
 def app_create(session: Session, *, source: str | None, dest: str | None, ipv6: bool = False, sdk: str | None) -> None:

@@ -16,10 +16,13 @@ from thingmint.pki.device.identity import Identity
 from thingmint.pki.device.record import DeviceFiles, MadeKey, Record
 from thingmint.pki.signer import Signer
 from thingmint.session import Session
-from thingmint.workflows import anchors, devices, loading, options, registration, station
-from thingmint.workflows.loading import CERTIFICATE, KEY, MADE_IN_MODEM, Wanted
-from thingmint.workflows.sectags import Tags
-from thingmint.workflows.station import NOTHING, Leave, Visit
+from thingmint.workflows import options
+from thingmint.workflows.device import anchors, devices
+from thingmint.workflows.hub import registration
+from thingmint.workflows.modem import loading, station
+from thingmint.workflows.modem.loading import CERTIFICATE, KEY, MADE_IN_MODEM, Wanted
+from thingmint.workflows.modem.sectags import Tags
+from thingmint.workflows.modem.station import NOTHING, Leave, Visit
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub

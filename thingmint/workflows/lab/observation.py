@@ -8,7 +8,8 @@ from thingmint.firmware.log import telling
 from thingmint.firmware.log.story import Story
 from thingmint.ids import DeviceId
 from thingmint.session import Session
-from thingmint.workflows import listening, monitoring, simulated
+from thingmint.workflows.firmware import listening, monitoring
+from thingmint.workflows.lab import simulated
 
 _SECONDS = 60.0
 _ENDS = (b"Event was successfully sent", b"CONNECTION_FAILED")

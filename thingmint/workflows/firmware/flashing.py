@@ -12,7 +12,8 @@ from thingmint.firmware.flash import built, image
 from thingmint.firmware.flash.image import Image
 from thingmint.session import Session
 from thingmint.shell import quote
-from thingmint.workflows import firmware, station
+from thingmint.workflows.firmware import firmware
+from thingmint.workflows.modem import station
 
 if TYPE_CHECKING:
     from thingmint.firmware.flash.recovery import Device

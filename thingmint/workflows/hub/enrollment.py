@@ -12,7 +12,8 @@ from thingmint.pki.device import identity
 from thingmint.pki.signer import Signer
 from thingmint.pki.store.database import Database
 from thingmint.session import Session
-from thingmint.workflows import consent, entrance, options, possession, targets
+from thingmint.workflows import consent, options, targets
+from thingmint.workflows.hub import entrance, possession
 
 if TYPE_CHECKING:
     from thingmint.hub.enrollments import EnrollmentGroup, IndividualEnrollment, RegistrationState

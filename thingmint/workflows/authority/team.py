@@ -11,7 +11,8 @@ from thingmint.pki.bundle import bundle, joining, vetting
 from thingmint.pki.bundle.bundle import Bundle, Share
 from thingmint.pki.bundle.joining import Step
 from thingmint.session import Session
-from thingmint.workflows import consent, delegation, options, targets
+from thingmint.workflows import consent, options, targets
+from thingmint.workflows.authority import delegation
 
 _LARGEST_FILE = 129 * 2**20  # a little more than any bundle
 

@@ -15,10 +15,12 @@ from thingmint.pki.device import enclosed, identity
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
-from thingmint.workflows import anchors, loading, options, station, targets
-from thingmint.workflows.loading import CERTIFICATE, KEY, MADE_IN_MODEM, ROOT, Wanted
-from thingmint.workflows.sectags import Tags
-from thingmint.workflows.station import NOTHING, Leave
+from thingmint.workflows import options, targets
+from thingmint.workflows.device import anchors
+from thingmint.workflows.modem import loading, station
+from thingmint.workflows.modem.loading import CERTIFICATE, KEY, MADE_IN_MODEM, ROOT, Wanted
+from thingmint.workflows.modem.sectags import Tags
+from thingmint.workflows.modem.station import NOTHING, Leave
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub

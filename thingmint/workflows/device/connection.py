@@ -16,7 +16,9 @@ from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles
 from thingmint.pki.inspect import Certificate
 from thingmint.session import Session
-from thingmint.workflows import anchors, entrance, registration, targets
+from thingmint.workflows import targets
+from thingmint.workflows.device import anchors
+from thingmint.workflows.hub import entrance, registration
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub

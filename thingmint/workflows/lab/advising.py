@@ -13,8 +13,9 @@ from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.shell import ended_by_signals
-from thingmint.workflows import anchors, targets
-from thingmint.workflows.sectags import Tags
+from thingmint.workflows import targets
+from thingmint.workflows.device import anchors
+from thingmint.workflows.modem.sectags import Tags
 
 if TYPE_CHECKING:
     from thingmint.lab.advice.cases import Case

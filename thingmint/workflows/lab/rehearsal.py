@@ -20,20 +20,13 @@ from thingmint.lab.sdk import workspace
 from thingmint.pki import inspect
 from thingmint.pki.authority import family
 from thingmint.session import Session, make_session
-from thingmint.workflows import (
-    authorities,
-    connection,
-    devices,
-    enrollment,
-    firmware,
-    flashing,
-    keygen,
-    laboratory,
-    observation,
-    options,
-    provisioning,
-    simulated,
-)
+from thingmint.workflows import options
+from thingmint.workflows.authority import authorities
+from thingmint.workflows.device import connection, devices
+from thingmint.workflows.firmware import firmware, flashing
+from thingmint.workflows.hub import enrollment
+from thingmint.workflows.lab import laboratory, observation, simulated
+from thingmint.workflows.modem import keygen, provisioning
 
 STANDIN = "2.4.0"
 KEPT = 5  # earlier rehearsals, for a look at what they left

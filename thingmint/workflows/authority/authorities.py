@@ -4,7 +4,9 @@ from thingmint.pki import bench
 from thingmint.pki.authority import authority, family
 from thingmint.pki.authority.authority import Made
 from thingmint.session import Session
-from thingmint.workflows import delegation, options, possession, targets
+from thingmint.workflows import options, targets
+from thingmint.workflows.authority import delegation
+from thingmint.workflows.hub import possession
 
 
 def rootca(

@@ -21,7 +21,9 @@ from thingmint.pki.signer import Signer
 from thingmint.pki.signing import revocation, transaction
 from thingmint.pki.store.database import Database
 from thingmint.session import Session
-from thingmint.workflows import consent, devices, entrance, options, registration, targets
+from thingmint.workflows import consent, options, targets
+from thingmint.workflows.device import devices
+from thingmint.workflows.hub import entrance, registration
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub

@@ -16,7 +16,8 @@ from thingmint.pki.device import series
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.pki.device.series import Outcome, Refusal
 from thingmint.session import Session
-from thingmint.workflows import options, registration, targets
+from thingmint.workflows import options, targets
+from thingmint.workflows.hub import registration
 
 if TYPE_CHECKING:
     from thingmint.workflows.targets import Hub

@@ -1,0 +1,1 @@
+"""Authorities: made, proven to the hub, handed on, looked at."""

@@ -1,0 +1,1 @@
+"""Firmware: built, flashed, and its log understood."""

@@ -1,0 +1,1 @@
+"""The modem on the desk: what it holds, and what is loaded into it."""

@@ -1,0 +1,1 @@
+"""Networks without IPv4: what their addresses stand for."""
