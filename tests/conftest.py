@@ -17,7 +17,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Half a minute each: one that begins last would be waited for alone.
 _LONG = (
-    "lab/test_advise.py", "provisioning/test_faults.py", "lab/conformance/test_rows.py", "test_chain.py",
+    "lab/test_scorecard.py", "lab/test_advise.py", "provisioning/test_faults.py", "lab/conformance/test_rows.py", "test_chain.py",
     "lab/test_resources.py", "commands/test_lost_answers.py",
 )  # fmt: skip
 

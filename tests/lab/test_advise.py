@@ -1,14 +1,13 @@
-"""A device on trial: the scorecard names each fault that was planted in it, and nothing of a good one."""
+"""A trial: who may begin one, what it leaves behind, and that the lab is itself again."""
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import threading
 import urllib.error
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +15,13 @@ from typing import Any
 import pytest
 
 from tests.lab.clients import wait_until
+from tests.lab.trial import operating, tags
 from tests.verified import Bench, verified_lab
 from thingmint import config
 from thingmint.device.telemetry import send_telemetry
 from thingmint.errors import InputError
 from thingmint.lab import trials
 from thingmint.lab.advice.cases import CASES
-from thingmint.lab.advice.scorecard import Score
 from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Result
 from thingmint.lab.chaos import Chaos
@@ -37,124 +36,13 @@ from thingmint.lab.state import LabFolder, Role
 from thingmint.lab.thing import manners, operation
 from thingmint.workflows.lab import advising
 
-PATIENCE = 6.0
 CHAOS = Seeded(Chaos(seed=7, rate=1.0))
-WHOLE = 12.0  # of a good device, which no case keeps waiting: for a machine that is busy
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with verified_lab(tmp_path_factory.mktemp("lab")) as made:
         yield made
-
-
-@dataclass(frozen=True)
-class Tags:
-    """What `provision` loads: the lab's two roots, the device's certificate and key."""
-
-    bench: Bench
-    chain: bytes
-    key: bytes
-
-    def read(self, tag: int, kind: int) -> bytes | None:
-        folder = self.bench.lab.folder
-        roots = {10: folder / "ca.pem", 11: folder / "ca-second.pem"}
-        return roots[tag].read_bytes() if kind == 0 else {1: self.chain, 2: self.key}[kind]
-
-
-def tags(bench: Bench) -> Tags:
-    paper = bench.subca.issue("dev-1")
-    return Tags(bench, paper.chain, paper.key_pem)
-
-
-def scorecard(bench: Bench, faults: list[str], *names: str, patience: float = PATIENCE) -> dict[str, Score]:
-    """Of these cases; without names, of all."""
-    cases = [one for one in CASES if not names or one.name in {"connect", *names}]
-    with (
-        trials.begun(bench.lab, "dev-1") as trial,
-        operation.operating(bench.target, "dev-1", tags(bench), (10, 11), manners.parse(faults)) as switch,
-    ):
-        return {one.case.name: one for one in advising.drive(trial, cases, patience, off_and_on=switch.off_and_on)}
-
-
-def test_a_good_device_passes_all(bench: Bench) -> None:
-    scores = scorecard(bench, [], patience=WHOLE)
-    assert {name: one.verdict.result for name, one in scores.items()} == {one.name: Result.PASS for one in CASES}, (
-        scores
-    )
-    assert "TLSv1.2" in scores["connect"].verdict.did
-
-
-PLANTED = {
-    "any-server": ("unknown-ca", Result.FAIL, "accepted a server certificate of a CA that it does not know"),
-    "any-name": ("wrong-host", Result.FAIL, "accepted a server certificate for another host"),
-    "any-date": ("expired-server", Result.FAIL, "accepted an expired server certificate"),
-    "first-root": ("chain-change", Result.FAIL, "did not reconnect after a chain change"),
-    "no-return": ("back-off", Result.FAIL, "did not come back"),
-    "hammer": ("back-off", Result.FAIL, "hammers"),
-    "no-jitter": ("busy-hub", Result.WARNING, "the same waits as in back-off"),
-    "even-waits": ("back-off", Result.WARNING, "comes back evenly"),
-    "forget": ("lost-puback", Result.FAIL, "lost a message at QoS 1"),
-    "qos-0": ("lost-puback", Result.WARNING, "sends its messages at QoS 0"),
-    "deaf": ("keep-alive", Result.FAIL, "did not notice"),
-    "patient": ("no-connack", Result.FAIL, "went on waiting for a CONNACK"),
-    "disobey": ("twin", Result.WARNING, "did not report the desired telemetryInterval back"),
-    "no-answer": ("method", Result.FAIL, "did not answer the call"),
-    "clean-session": ("session", Result.WARNING, "asks for a clean session"),
-}
-
-
-def test_every_fault_that_can_be_planted_is_planted_here() -> None:
-    assert set(PLANTED) == set(manners.FAULTS)
-
-
-# What a device can have at once: each takes its time, and so they take it together.
-TOGETHER = ["any-server", "no-return", "deaf", "patient", "forget", "disobey", "no-answer", "clean-session"]
-
-
-@pytest.mark.parametrize("fault", [one for one in PLANTED if one not in TOGETHER])
-def test_each_planted_fault_has_its_sentence_and_its_cure(bench: Bench, fault: str) -> None:
-    case, result, words = PLANTED[fault]
-    before = ["back-off"] if fault == "no-jitter" else []  # it is in the comparison of the two
-    verdict = scorecard(bench, [fault], *before, case, patience=WHOLE if before else PATIENCE)[case].verdict
-    assert (verdict.result, words in verdict.did) == (result, True), verdict
-    assert verdict.cure
-
-
-@contextlib.contextmanager
-def stranger(bench: Bench) -> Iterator[None]:
-    """A client on this machine that trusts no server, and never gets as far as to show a certificate."""
-    over = threading.Event()
-
-    def knock() -> None:
-        context = ssl.create_default_context()
-        while not over.wait(0.05):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", bench.lab.mqtt_port)) as plain:
-                context.wrap_socket(plain, server_hostname=bench.target.hub_host).close()
-
-    thread = threading.Thread(target=knock)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def test_what_another_client_refuses_is_no_merit_of_the_device(bench: Bench) -> None:
-    """The stranger refuses each server; the device none."""
-    names = ("expired-server", "wrong-host", "unknown-ca")
-    with stranger(bench):
-        scores = scorecard(bench, ["any-server"], *names)
-    assert {scores[name].verdict.result for name in names} == {Result.FAIL}, scores
-
-
-def test_what_breaks_off_beside_another_client_is_not_put_down_to_the_device(bench: Bench) -> None:
-    """The device is a good one: nothing tells its refusals from those of whoever refuses the hub's own certificate, too."""
-    with stranger(bench):
-        verdict = scorecard(bench, [], "no-connack", "unknown-ca", patience=3.0)["unknown-ca"].verdict
-    assert verdict.result is Result.NOT_SEEN
-    assert "from the same address (127.0.0.1)" in verdict.did
 
 
 def test_a_device_that_is_connected_already_and_does_not_come_back_has_connected_all_the_same(bench: Bench) -> None:
@@ -165,26 +53,6 @@ def test_a_device_that_is_connected_already_and_does_not_come_back_has_connected
     assert first.verdict.result is Result.PASS
     assert first.verdict.did.startswith("It was connected when this began, by TLSv1.2 ")
     assert second.verdict.result is Result.FAIL, second
-
-
-@contextlib.contextmanager
-def operating(bench: Bench, faults: list[str]) -> Iterator[None]:
-    """The device, once it is connected."""
-    with operation.operating(bench.target, "dev-1", tags(bench), (10, 11), manners.parse(faults)):
-        wait_until(lambda: (found := bench.devices.get("dev-1")) and found.connection_state == "Connected")
-        yield
-
-
-def test_a_device_full_of_faults_gets_a_sentence_for_each(bench: Bench) -> None:
-    """It comes back only where it is switched off and on, and so it is."""
-    scores = scorecard(bench, TOGETHER)
-    found = {name: one.verdict.did for name, one in scores.items()}
-    assert scores["connect"].verdict.result is Result.PASS
-    for fault in TOGETHER:
-        case, result, words = PLANTED[fault]
-        assert words in found[case], found
-        assert scores[case].verdict.result is result
-        assert scores[case].verdict.cure
 
 
 def test_the_lab_is_itself_again_afterwards(bench: Bench, tmp_path: Path) -> None:
