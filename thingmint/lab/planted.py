@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, HubError, PassingError, ThingmintError, UntrustedError
+from thingmint.errors import HubError, PassingError, UntrustedError
 
 if TYPE_CHECKING:
     from thingmint.lab.control import RunningLab
@@ -17,27 +17,35 @@ _STAMP = "%Y-%m-%dT%H:%M:%SZ"  # of the lab's log
 
 @contextlib.contextmanager
 def told(session: "Session") -> Iterator[None]:
-    """An error of the hub's that leaves the block says so first, where a fault was planted in the lab meanwhile."""
+    """An error that leaves the block says so first, where it is of a kind that a fault planted in the lab meanwhile makes."""
     began, moment = time.monotonic(), dt.datetime.now(dt.UTC).strftime(_STAMP)
     try:
         yield
-    except (HubError, CheckError) as error:
-        if session.settings.target == "lab":
+    except HubError as error:
+        if session.settings.target == "lab" and _looks_planted(error):
             _tell(session, error, began, moment)
         raise
 
 
-def _tell(session: "Session", error: ThingmintError, began: float, moment: str) -> None:
+def _looks_planted(error: HubError) -> bool:
+    return _of_a_connection(error) or error.status in {412, 429, 500, 503}
+
+
+def _of_a_connection(error: HubError) -> bool:
+    """Whether it broke, got no answer, or showed a certificate that nobody should trust."""
+    return isinstance(error, PassingError | UntrustedError)
+
+
+def _tell(session: "Session", error: HubError, began: float, moment: str) -> None:
     from thingmint.lab import control
 
     if (lab := control.running(session)) is None:
         return
-    # A trial takes the place of chaos, and is about connections: none of its faults makes a proof fail.
-    if isinstance(error, HubError) and (trial := _trial(lab, began)):
+    if _of_a_connection(error) and (trial := _trial(lab, began)):  # which answers no request otherwise than always
         error.things_to_try = (trial, *error.things_to_try)
     elif chaos := _chaos(lab, moment):
-        # Firewalls, certificates, a new lab: none of these cures what was planted. A refusal may be deserved all the same.
-        error.things_to_try = (chaos, *(() if _looks_planted(error) else error.things_to_try))
+        # Firewalls, certificates, a new lab: none of these cures what was planted.
+        error.things_to_try = (chaos,)
 
 
 def _trial(lab: "RunningLab", began: float) -> str | None:
@@ -71,10 +79,3 @@ def _chaos(lab: "RunningLab", since: str) -> str | None:
         f"run this again: the lab misbehaves on purpose (--chaos {lab.chaos}), {len(faults)} time(s) meanwhile, at last "
         f"{faults[-1]!r}; {log} names each fault"
     )
-
-
-def _looks_planted(error: ThingmintError) -> bool:
-    """Whether it is what clients say of a broken connection, a busy service or a certificate that nobody should trust."""
-    if isinstance(error, PassingError | UntrustedError):
-        return True
-    return isinstance(error, HubError) and (error.status in {412, 429} or (error.status or 0) >= 500)
