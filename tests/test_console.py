@@ -1,6 +1,7 @@
 """What the user reads: only the last task tells what to type next; closed and narrow streams are no error."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -61,6 +62,19 @@ def test_what_a_stream_cannot_encode_is_escaped(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stdout", stream)
     Console().result("└─ ü")
     assert stream.buffer.getvalue().rstrip() == rb"\u2514\u2500 " + "ü".encode("cp1252")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "utf8"])
+@pytest.mark.parametrize("line", [False, True])
+def test_json_stays_json_on_every_stream(encoding: str, line: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    value = {"body": "ü └─ \U0001f600 \ud800"}
+    Console().result_json(value, line=line)
+    written = stream.buffer.getvalue()
+    assert json.loads(written.decode(encoding)) == value
+    assert ("ü".encode() in written) == encoding.startswith("utf")
+    assert len(written.splitlines()) == (1 if line else 3)
 
 
 def test_what_takes_its_time_tells_how_long_on_lines_of_their_own(

@@ -95,8 +95,11 @@ class Console:
         if reader_left(sys.stdout):
             raise BrokenPipeError
 
-    def result_json(self, value: Any) -> None:
-        self.result(json.dumps(value, indent=2, ensure_ascii=False))
+    def result_json(self, value: Any, *, line: bool = False) -> None:
+        """`line`: on one, for results that come without end. Raises as `result` does."""
+        unicode = sys.stdout is None or "utf" in (sys.stdout.encoding or "utf").casefold()
+        # Elsewhere JSON's own escapes, before _write has to use Python's, of which JSON knows a few alone.
+        self.result(json.dumps(value, indent=None if line else 2, ensure_ascii=not unicode))
 
     def lines(self, text: str, look: Callable[[str], str]) -> None:
         """Lines of something that is read as it comes, each coloured as `look` says on a terminal."""

@@ -207,7 +207,11 @@ def test_what_is_no_text_is_shown_byte_by_byte(lab: Lab, device: Device) -> None
         stream.until(lambda now: now["telemetry"] and now["telemetry"][0]["text"] == r"\xe9té\x00")
         send(line, device[0], b"\xff" * 2000)
         parts = stream.until(lambda now: now["telemetry"][0]["text"].endswith("… (2000 bytes)"))
-    assert parts["telemetry"][0]["text"].startswith(r"\xff\xff")
+        assert parts["telemetry"][0]["text"].startswith(r"\xff\xff")
+        send(line, device[0], 400 * "😀".encode())
+        stream.until(lambda now: now["telemetry"][0]["text"] == 400 * "😀")
+        send(line, device[0], 401 * "😀".encode())
+        stream.until(lambda now: now["telemetry"][0]["text"] == f"{400 * '😀'}… (1604 bytes)")
 
 
 def test_much_is_cut_to_the_newest_with_a_count(lab: Lab, device: Device) -> None:

@@ -125,8 +125,10 @@ def _refused(kept: Iterable[Refused]) -> tuple[Line, ...]:
 
 
 def _heard(message: Message) -> Line:
-    text = printable(body.shown(message.body[: 4 * _LONGEST_BODY]))
-    cut = text if len(text) <= _LONGEST_BODY else f"{text[:_LONGEST_BODY]}… ({len(message.body)} bytes)"
+    enough = message.body[: 4 * _LONGEST_BODY]  # so many bytes are no fewer characters than are shown
+    text = printable(body.shown(enough))
+    whole = len(enough) == len(message.body) and len(text) <= _LONGEST_BODY
+    cut = text if whole else f"{text[:_LONGEST_BODY]}… ({len(message.body)} bytes)"
     properties = ", ".join(f"{name}={value}" for name, value in message.properties.items())
     return Line(
         message.sequence,

@@ -1,7 +1,6 @@
 """events: what devices send, as it arrives, until Ctrl-C."""
 
 import contextlib
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ def events(session: Session, *, imei: str | None = None, as_json: bool = False) 
                 **body.written(data),
                 "properties": properties,
             }
-            session.console.result(json.dumps(event, ensure_ascii=False))
+            session.console.result_json(event, line=True)
         else:
             session.console.result(f"{at:%Y-%m-%d %H:%M:%S}  {device_id}  {_line(body.shown(data))}")
 
