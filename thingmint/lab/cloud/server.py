@@ -20,6 +20,7 @@ from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.faults.seeded import Seeded
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.journal import Journal
+from thingmint.lab.cloud.mqtt import trust
 from thingmint.lab.cloud.mqtt.endpoint import MqttEndpoint
 from thingmint.lab.cloud.proxy import Proxy
 from thingmint.lab.cloud.signin.tokens import Signer
@@ -82,6 +83,7 @@ class _Lab:
         with contextlib.ExitStack() as held:
             journal = Journal(folder, self._tell)
             held.callback(journal.close)
+            held.enter_context(trust.odd_names_refused())
             secrets = state.read_secrets(folder)
             if secrets is None:
                 secrets = LabSecrets.random()

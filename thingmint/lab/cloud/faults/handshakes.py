@@ -12,8 +12,9 @@ from thingmint.lab.cloud.faults.kinds import Kind, Point
 from thingmint.lab.cloud.hub import Hub
 
 _PATIENCE_SECONDS = 10.0
-_LOOK_SECONDS = 0.005
-_HELLO = 16_384
+_LOOK_SECONDS, _MOST_LOOK_SECONDS = 0.005, 0.2  # where nobody tells of what arrived
+_HEADER, _HANDSHAKE = 5, 22  # of a TLS record: RFC 8446, 5.1
+_MOST_HELLO = 16_384
 
 
 async def certificate_for(hub: Hub, point: Point, accepted: socket.socket) -> Path | None:
@@ -45,13 +46,43 @@ async def _wanted(accepted: socket.socket) -> str:
     """The name in the client's first message, which stays to be read; empty if there is none."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while True:
-                try:
-                    return _name(accepted.recv(_HELLO, socket.MSG_PEEK))
-                except BlockingIOError:
-                    await asyncio.sleep(_LOOK_SECONDS)
+            hello = await _arrived(accepted, _HEADER)
+            if len(hello) >= _HEADER and hello[0] == _HANDSHAKE:
+                length = int.from_bytes(hello[3:_HEADER], "big")
+                hello = await _arrived(accepted, min(_HEADER + length, _MOST_HELLO))
+            return _name(hello)
     except (OSError, TimeoutError):
         return ""  # whoever reads next finds the same, and tells of it
+
+
+async def _arrived(accepted: socket.socket, least: int) -> bytes:
+    """What stays to be read, as soon as it is so many bytes; fewer where the client ended before."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(accepted, ready.set)
+    except NotImplementedError:  # asyncio's loop on Windows
+        return await _looked_for(accepted, least)
+    try:
+        # So that a part of it wakes nobody; an end still does.
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+        await ready.wait()
+        return accepted.recv(_MOST_HELLO, socket.MSG_PEEK)
+    finally:
+        loop.remove_reader(accepted)
+        with contextlib.suppress(OSError):  # it was reset
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+async def _looked_for(accepted: socket.socket, least: int) -> bytes:
+    """The same from time to time. Here an end counts alone where nothing came before it."""
+    pause = _LOOK_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            found = accepted.recv(_MOST_HELLO, socket.MSG_PEEK)
+            if not found or len(found) >= least:
+                return found
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _MOST_LOOK_SECONDS)
 
 
 def _name(hello: bytes) -> str:

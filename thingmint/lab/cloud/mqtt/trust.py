@@ -1,7 +1,10 @@
 """Whom the hub lets in over TLS, judged for each connection by the CAs verified at that moment, and why not."""
 
+import contextlib
 import ssl
+import sys
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -90,6 +93,23 @@ def _on_name(connection: Any, name: str | None, _context: ssl.SSLContext) -> Non
         handshake.on_name(connection, name)
 
 
+@contextlib.contextmanager
+def odd_names_refused() -> Iterator[None]:
+    """Python's ssl cannot hand over a name that is no ASCII. Its handshake fails, and whoever shakes hands tells of it;
+    in this block no traceback of Python's own stands beside that."""
+    before = sys.unraisablehook
+
+    def passed_on(met: "sys.UnraisableHookArgs") -> None:
+        if not (isinstance(met.exc_value, UnicodeDecodeError) and isinstance(met.object, bytes)):
+            before(met)
+
+    sys.unraisablehook = passed_on
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def _on_message(  # the signature is the ssl module's
     connection: Any, direction: str, _version: Any, _content: Any, message: Any, data: bytes
 ) -> None:
@@ -114,6 +134,7 @@ class Handshake:
         self._contexts = contexts
         self._server = server
         self.shown: list[bytes] = []
+        self._was_asked = False  # for a name, or for none
         self._judged: dict[frozenset[bytes], list[str]] = {}
         self._certificates = hub.store.hub_certificates
 
@@ -135,6 +156,7 @@ class Handshake:
 
     def on_name(self, connection: ssl.SSLObject, name: str | None) -> None:
         """OpenSSL has read the client's first message; without a name in it (`None`) the hub is meant."""
+        self._was_asked = True
         if name in (PROVISIONING_DEVICES, self._hub.role.provisioning_host):
             self._certificates = self._hub.store.provisioning_certificates
         connection.context = self._contexts.trusting(frozenset(self._certificates.verified()), self._server)
@@ -206,6 +228,8 @@ class Handshake:
             return f"the device's certificate was not accepted: {error.verify_message}"
         if isinstance(error, ssl.SSLError) and error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
             return "the device sent no certificate"
+        if isinstance(error, ssl.SSLError) and error.reason == "CALLBACK_FAILED" and not self._was_asked:
+            return "it asked for a server name that is no ASCII"
         return broken("the device", error)
 
     def _unknown_issuer(self) -> str:
