@@ -58,6 +58,27 @@ def test_large_messages_are_bounded_by_their_bytes(store: Store, monkeypatch: py
     assert [body[0] for body in bodies(store)] == [9, 10, 11]
 
 
+@pytest.mark.parametrize("undone", ["added", "cleared"])
+def test_what_was_undone_counts_for_nothing(store: Store, monkeypatch: pytest.MonkeyPatch, undone: str) -> None:
+    monkeypatch.setattr(messages, "KEPT", 4)
+    hear(store, "thing", b"1", b"2", b"3", b"4")
+    with contextlib.suppress(ZeroDivisionError), store.transaction():
+        hear(store, "thing", b"lost", b"lost", b"lost") if undone == "added" else store.messages.clear()
+        raise ZeroDivisionError
+    assert store.messages.newest("thing").before == 3
+    hear(store, "thing", b"5")
+    assert bodies(store) == [b"2", b"3", b"4", b"5"]
+    assert store.messages.newest("thing").before == store.messages.newest("").before == 4
+
+
+def test_what_was_cleared_came_before(store: Store) -> None:
+    hear(store, "thing", b"1", b"2")
+    hear(store, "other", b"3")
+    store.messages.clear()
+    hear(store, "thing", b"4")
+    assert [store.messages.newest(device).before for device in ("thing", "other", "")] == [2, 1, 3]
+
+
 def test_an_answer_has_so_many_bytes_and_one_message_at_least(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "LARGEST_ANSWER", 250)
     hear(store, "thing", *[b"x" * 98] * 3, b"y" * 900, b"z")

@@ -57,7 +57,7 @@ def _on_lab(session: Session, chosen: DeviceId | None, tell: Tell) -> None:
 
     def missed(number: int) -> None:
         session.console.warn(
-            f"missed {number} {'message' if number == 1 else 'messages'}: the lab kept newer ones instead"
+            f"missed {number} {'message' if number == 1 else 'messages'}: the lab keeps them no longer"
         )
 
     lab = _lab(session, chosen)

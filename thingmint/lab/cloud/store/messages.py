@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import sqlite3
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +20,13 @@ CREATE TABLE message (
 ) STRICT;
 CREATE INDEX message_of_device ON message (device_id, sequence);
 """
-
-
+# Of each device, how many are no longer kept, since this start: undone with the transaction that dropped them.
+_DROPPED = (
+    "PRAGMA temp_store = MEMORY",
+    "CREATE TEMP TABLE IF NOT EXISTS dropped (device_id TEXT PRIMARY KEY, number INTEGER NOT NULL)",
+    """CREATE TEMP TRIGGER IF NOT EXISTS message_dropped AFTER DELETE ON main.message BEGIN
+    INSERT INTO dropped VALUES (OLD.device_id, 1) ON CONFLICT DO UPDATE SET number = number + 1; END""",
+)
 _INSERT = "INSERT INTO message (device_id, received_at, body, properties) VALUES (?, ?, ?, ?)"
 
 
@@ -37,17 +42,17 @@ class Page:
 class Messages:
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._dropped: Counter[str] = Counter()  # since this start, of each device; of all under the empty id
+        for statement in _DROPPED:
+            self._db.run(statement)
         # Sequences and sizes, oldest first: SQLite would read all of the bodies for their sum, each time.
-        rows = database.rows(
-            "SELECT sequence, LENGTH(body) + LENGTH(properties) AS size FROM message ORDER BY sequence"
-        )
-        self._sizes = deque((int(row["sequence"]), int(row["size"])) for row in rows)
-        self._bytes = sum(size for _, size in self._sizes)
+        self._sizes = deque[tuple[int, int]]()
+        self._bytes = 0
+        self._count()
         self._bound()
 
     def add(self, device_id: str, messages: Sequence[tuple[bytes, dict[str, str]]], at: dt.datetime) -> list[Message]:
         """Bodies and properties; returned with their sequence numbers."""
+        self._count()
         moment, kept = text(at), []
         for body, properties in messages:
             written = json.dumps(properties) if properties else "{}"  # ASCII
@@ -60,8 +65,6 @@ class Messages:
 
     def clear(self) -> None:
         self._db.run("DELETE FROM message")
-        self._sizes.clear()
-        self._bytes = 0
 
     def page(self, device_id: str, *, after: int) -> Page:
         """Those of one device, or of all where the id is empty, with a higher sequence than `after`, as many as fit."""
@@ -82,7 +85,10 @@ class Messages:
             "SELECT COUNT(*) FROM message INDEXED BY message_of_device WHERE +sequence <= ? AND (? = '' OR device_id = ?)",
             values,
         ).fetchone()
-        return Page(tuple(found), self._dropped[device_id] + kept, more)
+        (dropped,) = self._db.run(
+            "SELECT COALESCE(SUM(number), 0) FROM dropped WHERE ? = '' OR device_id = ?", [device_id, device_id]
+        ).fetchone()
+        return Page(tuple(found), dropped + kept, more)
 
     def newest(self, device_id: str) -> Page:
         """The last one, if there is any."""
@@ -92,6 +98,14 @@ class Messages:
         )
         return self.page(device_id, after=rows[0]["sequence"] - 1 if rows else 0)
 
+    def _count(self) -> None:
+        """Anew where the table is another one than was counted: it was cleared, or a transaction was undone."""
+        ends = self._db.rows("SELECT (SELECT MIN(sequence) FROM message), (SELECT MAX(sequence) FROM message)")
+        if tuple(ends[0]) != ((self._sizes[0][0], self._sizes[-1][0]) if self._sizes else (None, None)):
+            rows = self._db.rows("SELECT sequence, LENGTH(body) + LENGTH(properties) FROM message ORDER BY sequence")
+            self._sizes = deque((sequence, size) for sequence, size in rows)
+            self._bytes = sum(size for _, size in self._sizes)
+
     def _bound(self) -> None:
         """The oldest go."""
         last = 0
@@ -99,8 +113,7 @@ class Messages:
             last, size = self._sizes.popleft()
             self._bytes -= size
         if last:
-            for row in self._db.rows("DELETE FROM message WHERE sequence <= ? RETURNING device_id", [last]):
-                self._dropped.update(("", row["device_id"]))
+            self._db.run("DELETE FROM message WHERE sequence <= ?", [last])
 
 
 def _read(row: sqlite3.Row) -> Message:
