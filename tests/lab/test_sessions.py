@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.lab.sdks import sdk_client
 from thingmint.lab.cloud.records import Command
 from thingmint.lab.cloud.registry.identities import created
 from thingmint.lab.cloud.store.store import Store
+from thingmint.lab.state import LabFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2 is deprecated:DeprecationWarning")
 
@@ -87,6 +89,27 @@ def test_what_is_not_acknowledged_comes_again_to_the_same_session(lab: Lab, devi
         f"{device_id}-1": "Success",
         f"{device_id}-2": "Success",
     }
+
+
+def test_a_message_that_is_65535_later_than_one_that_waits_comes_all_the_same(lab: Lab, device_files: Device) -> None:
+    """Messages to other devices count, too."""
+    device_id, files = device_files
+    with connected(lab, device_id, files) as dialogue:
+        dialogue.subscribe(inbox(device_id))
+        send(lab, device_id, "one")
+        first = dialogue.told()
+        with contextlib.closing(sqlite3.connect(LabFolder(lab.running.folder).database)) as database, database:
+            database.execute("UPDATE sqlite_sequence SET seq = seq + 65534 WHERE name = 'command'")
+        send(lab, device_id, "two")
+        second = dialogue.told()
+        assert (first.payload, second.payload) == (b"one", b"two")
+        assert first.packet_id != second.packet_id
+        dialogue.acknowledge(second)
+        dialogue.ping()
+        assert waiting(lab, device_id) == 1
+        dialogue.acknowledge(first)
+        assert dialogue.is_told_nothing()
+    assert waiting(lab, device_id) == 0
 
 
 def test_a_clean_session_keeps_nothing_but_the_queue(lab: Lab, device_files: Device) -> None:

@@ -213,10 +213,12 @@ class DeviceConnection(Connection):
             return
         commands = self._hub.store.commands
         for command in commands.waiting(self.device_id, now(), self.in_flight):
-            # The same at each delivery, as 4.4 wants it; of fifty in a queue, two are never alike.
-            packet_id = command.sequence % 65_535 + 1
-            if packet_id in self._unacknowledged:
+            if command.sequence in self.in_flight:
                 continue
+            # The same at each delivery, as 4.4 wants it. All queues share their sequences: two of one may be 65,535 apart.
+            packet_id = command.sequence % 65_535 + 1
+            while packet_id in self._unacknowledged:
+                packet_id = packet_id % 65_535 + 1
             again = self._session_present and command.deliveries > 0
             topic = topics.command(command)
             if quality:
