@@ -4,6 +4,7 @@ import atexit
 import functools
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -76,36 +77,44 @@ _OPTIONS: dict[str, dict[str, bool]] = {}  # task → its options that take a va
 def _refuse_beforehand(words: list[str]) -> None:
     """What has to be noticed before the first task of the line acts.
 
-    Of an option that is given twice, Invoke keeps the first value, and runs the second as a task. And in
-    `lab-down lab-up --listen X` the lab would be gone before X is refused.
+    Of an option that is given twice, Invoke keeps the first value, and runs the second as a task; some options that lack
+    their value it takes for not given. And in `lab-down lab-up --listen X` the lab would be gone before X is refused.
     """
+    from thingmint.errors import InputError
+
+    try:
+        _require_sound(words)
+    except InputError as error:
+        raise Exit(error.render(), error.exit_code) from None
+
+
+def _require_sound(words: list[str]) -> None:
+    from thingmint.errors import InputError
+
+    task_name = ""
     options: dict[str, bool] = {}
     seen: set[str] = set()
     rest = iter(words)
     for word in rest:
         name, equals, value = word.partition("=")
         if word in _OPTIONS:
-            options, seen = _OPTIONS[word], set()
+            task_name, options, seen = word, _OPTIONS[word], set()
         elif name in options:
+            given = value if equals else next(rest, None)
+            if given is None or (given in options and not equals):
+                raise InputError(
+                    f"{name} wants a value; nothing was done.", things_to_try=[f"invoke --help {task_name}"]
+                )
             if name in seen and not options[name]:
-                raise Exit(f"error: {name} was given more than once; nothing was done.", 2)
+                raise InputError(f"{name} was given more than once; nothing was done.")
             seen.add(name)
-            _require_usable(name, value if equals else next(rest, None))
+            # How a lab is to start.
+            if name == "--chaos":
+                chaos.parse(given)
+            elif name == "--listen":
+                from thingmint.lab import listen
 
-
-def _require_usable(option: str, value: str | None) -> None:
-    """Of what tells how a lab is to start."""
-    from thingmint.errors import InputError
-
-    try:
-        if option == "--chaos":
-            chaos.parse(value)
-        elif option == "--listen":
-            from thingmint.lab import listen
-
-            listen.parse(value)
-    except InputError as error:
-        raise Exit(error.render(), error.exit_code) from None
+                listen.parse(given)
 
 
 def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Callable[..., None]], Any]:
@@ -137,7 +146,7 @@ def verb(*, iterable: tuple[str, ...] = (), **help_texts: str) -> Callable[[Call
             except OSError as error:
                 if isinstance(error, BrokenPipeError) and _reader_left():
                     # `invoke … | head`: point stdout elsewhere, so that no flush fails later.
-                    sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until exit
+                    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until exit
                     raise Exit("", 141) from None  # as shells have it: 128 + SIGPIPE; what came after was not done
                 known = explain_os_error(error)
                 raise Exit(known.render(), known.exit_code) from None

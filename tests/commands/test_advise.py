@@ -75,6 +75,10 @@ def test_connect_blames_the_trial_and_no_certificate(made: CommandLine) -> None:
         (["--imei", IMEI, "--fault", "hammr"], "--fault hammer"),
         (["--imei", IMEI, "--fault", "drop=100"], "invoke modem --imei ID --fault drop=100"),
         (["--fault", "hammer"], "--imei ID"),
+        (
+            ["--imei", IMEI, "--fault", "hammer", "--fault", "no-return"],
+            "cannot have both faults: hammer and no-return",
+        ),
         (["--imei", IMEI, "--patience", "soon"], "--patience 120"),
         (["--imei", IMEI, "--patience", "0"], "--patience 120"),
         (["--imei", "../x"], "../x"),

@@ -125,6 +125,22 @@ def test_an_option_that_is_given_twice_is_refused_before_anything_runs(bare: Com
     assert bare("--dry", "rootca", "--cn", "rootca", "subca", "--cn", "rootca").returncode == 0
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("rootca", "--cn"),
+        ("rootca", "--cn", "--days", "5"),
+        ("rootca", "twin", "--set"),
+        ("rootca", "advise", "--fault"),
+    ],
+)
+def test_an_option_without_its_value_is_refused_before_anything_runs(line: tuple[str, ...], bare: CommandLine) -> None:
+    """Invoke would take the last two for not given."""
+    done = bare(*line)
+    assert (done.returncode, "wants a value; nothing was done" in done.stderr) == (2, True), done.stderr
+    assert not bare.workspace.exists()
+
+
 @pytest.mark.parametrize("option", ["--listen=127.0.0.1", "--chaos=seed=-5", "--chaos=rate=0.1,rate=0.2"])
 def test_a_lab_stays_where_the_next_one_could_not_start(option: str, bare: CommandLine) -> None:
     bare.ok("lab-up")

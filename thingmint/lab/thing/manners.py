@@ -56,6 +56,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
 def parse(names: Iterable[str]) -> Manners:
     """A well-behaved device with these faults. Raises InputError naming what is wrong."""
     manners = Manners()
+    changed: dict[str, str] = {}  # what a fault changes → its name
     for name in names:
         if faults.knows(name.partition("=")[0]) and name not in FAULTS:
             raise InputError(
@@ -68,6 +69,12 @@ def parse(names: Iterable[str]) -> Manners:
                 f"there is no fault {name!r} of a device in operation.",
                 things_to_try=[f"--fault {one}" for one in close] or [f"one of {', '.join(FAULTS)}"],
             )
+        for changes in FAULTS[name][1]:
+            if changed.setdefault(changes, name) != name:
+                raise InputError(
+                    f"a device cannot have both faults: {changed[changes]} and {name}.",
+                    things_to_try=[f"--fault {changed[changes]}", f"--fault {name}"],
+                )
         manners = replace(manners, **FAULTS[name][1])
     return manners
 
