@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import MakeSession
+from tests.lab.clients import connack, connect_clients, connect_packet, is_closed, packet, publish_packet, text, tls
+from tests.page.looking import look
+from tests.paper import make
 from thingmint import config
 from thingmint.console import Console
 from thingmint.hub.identity import SharedAccess
@@ -25,6 +29,7 @@ from thingmint.lab.cloud.mqtt import packets
 from thingmint.lab.control import RunningLab
 from thingmint.lab.state import LabFolder
 from thingmint.session import Session, make_session
+from thingmint.target import PROVISIONING_DEVICES
 
 ALWAYS = Chaos(11, 1.0)
 _STATUS = {
@@ -224,6 +229,44 @@ def test_a_no_of_the_hubs_own_stays_as_it_is(lab: RunningLab) -> None:
     journal.close()
     assert wire.sent == refusal
     assert plan.asked == []
+
+
+def breaks_an_answer(chaos: Chaos, who: str) -> bool:
+    """To its first SUBSCRIBE, while all before that goes well, twice."""
+    plan = Seeded(chaos)
+    broken = plan.draw(Point.SUBACK, who)
+    calm = [(Point.DEVICE_HANDSHAKE, PROVISIONING_DEVICES), (Point.CONNACK, who)]
+    return bool(broken and broken.kind is Kind.BROKEN) and not any(plan.draw(*one) for one in calm * 2)
+
+
+def test_a_device_is_not_blamed_for_what_follows_a_planted_fault(tmp_path: Path, make_session_in: MakeSession) -> None:
+    session = make_session_in(tmp_path / "ws")
+    chaos = next(one for one in (Chaos(seed, 0.2) for seed in range(10**6)) if breaks_an_answer(one, "raw-1"))
+    lab = connect_clients(session, control.start(session, chaos=chaos))
+    try:
+        files = make("Somebody's CA").issue("raw-1").save(tmp_path, "leaf")
+        name = f"{state.Role.of(session.settings).id_scope}/registrations/raw-1/api-version=2019-03-31"
+        # Paho sends again at once what was not acknowledged, before anybody subscribes again.
+        ask = publish_packet("$dps/registrations/PUT/iotdps-register/?$rid=r1", b"{}")
+        subscribe = packet(0x82, b"\x00\x01" + text("$dps/registrations/res/#") + b"\x01")
+        for data in (subscribe, ask):
+            with tls(lab, files, host=PROVISIONING_DEVICES) as line:
+                line.sendall(connect_packet("raw-1", name))
+                assert connack(line) == 0
+                line.sendall(data)
+                assert is_closed(line)
+        told = look(lab)
+        assert told["refusals"] == []
+        assert told["lab"]["mischief"] == f"This lab misbehaves on purpose: --chaos {chaos}"
+    finally:
+        control.stop(session)
+    written = log(session)
+    assert "mqtt: the connection of device 'raw-1' is over: the lab broke it on purpose\n" in written
+    assert (
+        "'raw-1' asks again without a subscription, after a fault that was planted: its connection is closed\n"
+        in written
+    )
+    assert "went away without a DISCONNECT" not in written
 
 
 def test_what_was_created_shows_a_little_later(session: Session, lab: RunningLab) -> None:

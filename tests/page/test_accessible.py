@@ -15,11 +15,13 @@ from tests.lab.clients import Lab
 from tests.page.scene import IMEI, OTHER, scene
 from tests.page.test_browser import open_page, see
 from tests.paper import Paper
+from thingmint.lab import trials
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SCREENSHOTS = os.environ.get("SCREENSHOTS")  # a folder: `make screenshots`
 
 
@@ -47,6 +49,24 @@ def test_axe_finds_nothing(shown: "Page", scheme: Scheme, width: int) -> None:
     found = axe.run(shown)
     assert not found.response["violations"], found.generate_report()
     assert len(found.response["passes"]) > 20
+
+
+def test_what_is_wrong_on_purpose_is_said_and_not_by_colour_alone(shown: "Page", busy: Lab) -> None:
+    banner = shown.get_by_role("status").filter(has_text="on purpose")
+    assert banner.count() == 0
+    with trials.begun(busy.running, "on-trial"):  # nobody: the devices stay as they are
+        shown.reload()
+        see(shown, "#mischief", "A trial of device on-trial is under way (invoke advise)")
+        assert banner.is_visible()
+        for scheme in SCHEMES:
+            axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+            shown.emulate_media(color_scheme=scheme)
+            found = axe.run(shown)
+            assert not found.response["violations"], found.generate_report()
+    shown.reload()
+    see(shown, "#state", "live")
+    see(shown, "#telemetry tr >> nth=0", "23.5")
+    assert not shown.locator("#mischief").is_visible()
 
 
 @pytest.mark.parametrize("width", [320, 640, 1280])  # 640: a window of 1280 at 200 %

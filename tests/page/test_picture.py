@@ -1,6 +1,7 @@
 """What the page is told: the same words as the log, both sides of a handshake, so much and no more, and no secret."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 import ssl
 from collections.abc import Iterator
@@ -21,13 +22,15 @@ from tests.lab.clients import (
     verification,
 )
 from tests.lab.websockets import opened
+from tests.page.inprocess import hub_in
 from tests.page.looking import PARTS, ask, look, watch
 from tests.paper import DAY, Paper, make
 from thingmint.ids import DeviceId
 from thingmint.lab import control, state
+from thingmint.lab.chaos import Chaos
 from thingmint.lab.cloud.feed import KEPT
 from thingmint.lab.cloud.journal import printable
-from thingmint.lab.page.view import MOST_DEVICES, MOST_LINES
+from thingmint.lab.page.view import MOST_DEVICES, MOST_LINES, picture
 from thingmint.lab.state import LabFolder
 from thingmint.lab.thing.sectags import SecTags
 
@@ -282,3 +285,17 @@ def test_at_most_some_tens_watch_and_the_end_of_the_lab_is_told(make_session_in:
         first.until(lambda _: True)
         control.stop(session)
         first.until_ended()
+
+
+def test_what_is_wrong_on_purpose_is_told(tmp_path: Path) -> None:
+    with hub_in(tmp_path / "lab") as hub:
+        assert picture(hub, "").lab.mischief == ""
+        hub.role = dataclasses.replace(hub.role, chaos=Chaos(7, 0.2))
+        chaos = "This lab misbehaves on purpose: --chaos seed=7,rate=0.2"
+        assert picture(hub, "").lab.mischief == chaos
+        for device, whose in (("thing-1", "of device thing-1 "), ("", "")):
+            hub.watch.begin(device, frozenset())
+            told = f"A trial {whose}is under way (invoke advise): this lab misbehaves on purpose."
+            assert picture(hub, "").lab.mischief == told
+        hub.watch.end()
+        assert picture(hub, "").lab.mischief == chaos

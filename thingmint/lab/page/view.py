@@ -33,6 +33,7 @@ class Lab:
     connected: int
     authorities: int
     verified: int
+    mischief: str  # what it does wrong on purpose, as a sentence; empty: nothing
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def picture(hub: Hub, chosen: str) -> Picture:
             connected,
             len(authorities),
             sum(one.verified for one in authorities),
+            _mischief(hub),
         ),
         trust.tree(hub, recent),
         sides(hub, subject) if subject else None,
@@ -102,6 +104,14 @@ def picture(hub: Hub, chosen: str) -> Picture:
         _refused(hub.feed.refusals),
         _refused(hub.feed.requests),
     )
+
+
+def _mischief(hub: Hub) -> str:
+    """A trial takes the place of chaos."""
+    if trial := hub.watch.trial:
+        whose = f"of device {printable(trial.device)} " if trial.device else ""
+        return f"A trial {whose}is under way (invoke advise): this lab misbehaves on purpose."
+    return f"This lab misbehaves on purpose: --chaos {hub.role.chaos}" if hub.role.chaos else ""
 
 
 def _row(hub: Hub, device: Device) -> Row:

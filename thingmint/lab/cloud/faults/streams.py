@@ -12,6 +12,10 @@ from thingmint.lab.cloud.mqtt.streams import Stream
 _POINTS = {2: Point.CONNACK, 4: Point.PUBACK, 9: Point.SUBACK, 13: Point.PINGRESP}
 
 
+class BrokenOnPurpose(ConnectionResetError):  # noqa: N818 - nothing is wrong
+    """The lab broke the connection, and no client did."""
+
+
 class Unreliable:
     """A Stream around another. `who` is the name in the device's certificate."""
 
@@ -20,9 +24,13 @@ class Unreliable:
         self._faults = faults
         self._who = who
         self._ending: asyncio.TimerHandle | None = None
+        self._broken = False
 
     async def read(self) -> bytes:
-        return await self._stream.read()
+        data = await self._stream.read()
+        if self._broken and not data:
+            raise BrokenOnPurpose
+        return data
 
     async def send(self, data: bytes) -> None:
         for packet in _packets(data):
@@ -55,10 +63,15 @@ class Unreliable:
                 return False
             case Fault(kind=Kind.REFUSED):
                 await self._stream.send(connack(UNAVAILABLE))
-        raise ConnectionResetError
+        self._broken = True
+        raise BrokenOnPurpose
 
     def _end_after(self, seconds: float) -> None:
-        self._ending = asyncio.get_running_loop().call_later(seconds, self._stream.abort)
+        self._ending = asyncio.get_running_loop().call_later(seconds, self._break)
+
+    def _break(self) -> None:
+        self._broken = True
+        self._stream.abort()
 
 
 def _packets(data: bytes) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from thingmint.lab.cloud.faults.streams import BrokenOnPurpose
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.mqtt import packets
 from thingmint.lab.cloud.mqtt.packets import (
@@ -87,6 +88,8 @@ class Connection:
             self._hub.journal.write(f"mqtt: closed {self._name()}: malformed packet: {error}")
         except TimeoutError:
             self._hub.journal.write(f"mqtt: closed {self._name()}: it was silent, or did not read, for too long")
+        except BrokenOnPurpose:
+            self._hub.journal.write(f"mqtt: the connection of {self._name()} is over: the lab broke it on purpose")
         except (asyncio.IncompleteReadError, OSError):
             if self.device_id:
                 self._say("went away without a DISCONNECT")

@@ -99,15 +99,16 @@ class Registering(Connection):
         if asked is None:
             raise Over(f"it published to {packet.topic[:200]!r}, which is no topic of the service")
         if self._quality is None:
-            raise Over(f"it asks, and has not subscribed to {_ANSWERS}#")
+            raise self._unheard()
         if packet.qos == 1:
             self._outgoing += packets.puback(packet.packet_id)
-        rid = asked["rid"]
+        rid, planted = asked["rid"], False
         try:
             fault = self._hub.faults.draw(Point.REGISTRATION, self.device_id)
             if fault and fault.kind is Kind.SILENT:
                 return
             if fault and (busy := answers.refusal("provisioning", fault)):
+                planted = True
                 raise busy
             if asked["register"]:
                 operation = self._register(packet.payload)
@@ -117,9 +118,18 @@ class Registering(Connection):
                 told = operation_json(self._hub, self.device_id, asked["operation"] or "")
                 self._answer(f"200/?$rid={rid}", told)
         except Refusal as refused:
-            self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
+            if not planted:
+                self._refused(f"registration ({refused.body['errorCode']}): {refused.reason}")
             wait = (refused.headers or {}).get("Retry-After")
             self._answer(f"{refused.status}/?$rid={rid}" + (f"&retry-after={wait}" if wait else ""), refused.body)
+
+    def _unheard(self) -> Over:
+        """It has not subscribed. Paho's client, which azure-iot-device stands on, does so where its connection broke: it
+        sends again what was not acknowledged, first of all."""
+        if not self._hub.faults.struck(self._handshake.name):
+            return Over(f"it asks, and has not subscribed to {_ANSWERS}#")
+        self._say("asks again without a subscription, after a fault that was planted: its connection is closed")
+        return Over("")
 
     def _register(self, payload: bytes) -> str:
         try:

@@ -227,6 +227,7 @@ function lab(one) {
   say("host", one.stands ? one.host : "there is no such hub yet: invoke hub-create");
   say("connected", `${one.connected} of ${one.devices}`);
   say("verified", `${one.verified} of ${one.authorities}`);
+  if ($("mischief").textContent !== one.mischief) $("mischief").replaceChildren(...(one.mischief ? [sign(), make("span", {}, one.mischief)] : []));
 }
 
 // --- announcements: the newest of each kind, at most one sentence in a while --------------------------------------------
