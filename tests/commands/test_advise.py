@@ -105,6 +105,12 @@ def test_dry_starts_nothing(bare: CommandLine) -> None:
     assert not (bare.workspace / "lab").exists()
 
 
+def test_a_device_that_is_not_there_leaves_no_modem(made: CommandLine) -> None:
+    done = made("advise", "--imei", "nosuch", "--fault", "hammer")
+    assert done.returncode == 2, done.stderr
+    assert not (made.workspace / "lab/modems/nosuch.json").exists()
+
+
 def test_the_reference_lists_every_case_and_every_fault() -> None:
     text = (ROOT / "docs/reference/tasks.md").read_text(encoding="utf-8").split("## advise\n")[1].split("\n## ")[0]
     for case in CASES:

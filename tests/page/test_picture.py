@@ -158,6 +158,7 @@ def test_what_a_modem_holds_decides_whether_the_device_trusts_the_hub(lab: Lab, 
     assert holds(outside["device_trusts"]) == ["unknown"]
     assert not LabFolder(lab.running.folder).modems.exists()  # whoever looks makes nothing
     memory = SecTags.open(LabFolder(lab.running.folder).modems, DeviceId.parse(device_id))
+    memory.keep()
     assert holds(look(lab, device_id)["sides"]["device_trusts"]) == ["no"]
     memory.write(7, 0, make("Another root").pem)
     assert "Another root" in look(lab, device_id)["sides"]["device_trusts"][0]["text"]

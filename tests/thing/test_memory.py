@@ -52,6 +52,14 @@ def test_folder_and_file_are_their_owners_alone(tmp_path: Path) -> None:
     assert "KEY" not in repr(SecTags.open(folder, ID))
 
 
+def test_nothing_is_on_disk_before_there_is_something_to_keep(tmp_path: Path) -> None:
+    folder = tmp_path / "modems"
+    SecTags.open(folder, ID)
+    assert not folder.exists()
+    with plugged_in(folder, ID, QUICK) as thing:
+        assert SecTags.open(folder, ID).uuid == thing.memory.uuid
+
+
 def test_two_modems_have_two_identities(tmp_path: Path) -> None:
     one, two = (SecTags.open(tmp_path, DeviceId(text)) for text in ("1", "2"))
     assert one.uuid != two.uuid

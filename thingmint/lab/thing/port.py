@@ -56,6 +56,7 @@ def plugged_in(
                 things_to_try=["use its port", "end it: Ctrl-C where it runs", "another --imei: each has its own"],
             ) from None
         memory = SecTags.open(folder, device)
+        memory.keep()
         port: Port
         if faults.tcp or os.name == "nt":
             port = tcp = Tcp()

@@ -54,13 +54,11 @@ class SecTags:
 
     @classmethod
     def open(cls, folder: Path, device: DeviceId) -> "SecTags":
-        """This device's modem, made with a random identity the first time. Raises ToolError where it is damaged."""
-        files.make_private_directory(folder)
+        """This device's modem, made with a random identity the first time: on disk with the first change, or once it is
+        to be kept. Raises ToolError where it is damaged."""
         if known := cls.known(folder, device):
             return known
-        made = cls(folder / f"{device}.json", imei_of(device), str(uuid.uuid4()), attest.new_key(), [])
-        made._save()
-        return made
+        return cls(folder / f"{device}.json", imei_of(device), str(uuid.uuid4()), attest.new_key(), [])
 
     @classmethod
     def known(cls, folder: Path, device: DeviceId) -> "SecTags | None":
@@ -90,14 +88,14 @@ class SecTags:
 
     def write(self, tag: int, kind: int, content: bytes) -> None:
         self._entries = {**self._entries, (tag, kind): Entry(tag, kind, content)}
-        self._save()
+        self.keep()
 
     def delete(self, tag: int, kind: int) -> bool:
         """Whether there was such an entry."""
         if (tag, kind) not in self._entries:
             return False
         self._entries = {key: entry for key, entry in self._entries.items() if key != (tag, kind)}
-        self._save()
+        self.keep()
         return True
 
     def _owned(self) -> list[Entry]:
@@ -108,7 +106,8 @@ class SecTags:
             for tag, kind in OWNED
         ]
 
-    def _save(self) -> None:
+    def keep(self) -> None:
+        """All of it on disk, its identity too."""
         content: dict[str, Any] = {
             "imei": self.imei,
             "uuid": self.uuid,
@@ -119,6 +118,7 @@ class SecTags:
                 for one in self._entries.values()
             ],
         }
+        files.make_private_directory(self.path.parent)
         files.replace(self.path, json.dumps(content, indent=2).encode() + b"\n", mode=files.SECRET)
 
 
