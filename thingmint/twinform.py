@@ -18,17 +18,24 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class TwinProblem(Exception):  # noqa: N818 - the field's word
-    """Why tags or properties are not accepted, as a sentence without its full stop."""
+    """Why tags or properties are not accepted, as a sentence without its full stop. `cure`: what `twin --set` takes instead."""
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        super().__init__(message)
+        self.cure = cure
 
 
-def require_form(value: Any, where: str, *, depth: int = 0) -> None:
+def require_form(value: Any, where: str = "", *, depth: int = 0) -> None:
+    """`where`: what the value is a part of, named in front of its own name; nothing if not given."""
     if isinstance(value, dict | list) and depth > DEEPEST:
         raise TwinProblem(f"{where[:200]} lies deeper than {DEEPEST} levels")
     if isinstance(value, dict):
         for key, below in value.items():
             if fault := _fault(key):
-                raise TwinProblem(f"the name {key[:40]!r} in {where[:200]} {fault}")
-            require_form(below, f"{where}.{key}", depth=depth + 1)
+                inside = f" in {where[:200]}" if where else ""
+                nested = "a name inside of another: --set 'outer={\"inner\": 5}'" if "." in key else ""
+                raise TwinProblem(f"the name {key[:40]!r}{inside} {fault}", nested)
+            require_form(below, f"{where}.{key}" if where else key, depth=depth + 1)
     elif isinstance(value, list):
         for below in value:
             require_form(below, where, depth=depth + 1)
@@ -37,7 +44,10 @@ def require_form(value: Any, where: str, *, depth: int = 0) -> None:
         told = f"Property or Tag value should be maximum {LONGEST_VALUE} bytes. Error in Property/Tag {where[:200]}"
         raise TwinProblem(told)
     elif type(value) is int and not LEAST_INTEGER <= value <= GREATEST_INTEGER:
-        raise TwinProblem(f"{where[:200]} is not between {LEAST_INTEGER} and {GREATEST_INTEGER}")
+        raise TwinProblem(
+            f"{where[:200]} is not between {LEAST_INTEGER} and {GREATEST_INTEGER}",
+            f"a larger number goes as a text: --set 'NAME=\"{GREATEST_INTEGER + 1}\"'",
+        )
 
 
 def _fault(name: str) -> str:

@@ -87,6 +87,22 @@ def test_the_whole_conversation(loaded: CommandLine) -> None:
         waits = "(waits up to 5 s; Nordic's azure_iot_hub answers led alone)"
         assert late.stderr.index(waits) < late.stderr.index("error:")
         assert "Things to try:\n  - it may know no method beep: Nordic's azure_iot_hub answers led alone" in late.stderr
+        assert "of that name" not in late.stderr
+        waiting = subprocess.Popen(
+            [INVOKE, "method", "--imei", IMEI, "--name", "beep"],
+            cwd=ROOT,
+            env=loaded.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(device, "Unknown direct method")
+        until(device, "Unknown direct method")
+        waiting.send_signal(signal.SIGINT)
+        out, err = waiting.communicate(timeout=30)
+        assert (waiting.returncode, out) == (130, "")
+        assert f"the call of beep was sent already: whether {IMEI} carried it out is unknown" in err
+        assert "nothing is half done" not in err
         assert following.stdout
         heard = [json.loads(following.stdout.readline()) for _ in range(3)]
         assert {one["deviceId"] for one in heard} == {IMEI}
@@ -115,7 +131,16 @@ def test_an_interval_that_the_sample_does_not_take_is_told(loaded: CommandLine, 
     assert "not reported as desired: telemetryInterval; " in done.stderr
     hint = f"telemetryInterval is desired to be {shown}: Nordic's azure_iot_hub takes a number of whole seconds, at least 1"
     assert hint in done.stderr
-    assert "Nordic's" not in loaded.ok("twin", "--imei", IMEI, "--set", "telemetryInterval=null").stderr
+    assert "next:" not in done.stderr
+    removed = loaded.ok("twin", "--imei", IMEI, "--set", "telemetryInterval=null")
+    assert "Nordic's" not in removed.stderr
+
+
+def test_where_nothing_is_desired_or_reported_there_is_no_table(loaded: CommandLine) -> None:
+    loaded.ok("device", "--imei", "fresh")
+    shown = loaded.ok("twin", "--imei", "fresh")
+    assert shown.stdout == ""
+    assert "nothing is desired of it" in shown.stderr
 
 
 def test_a_lab_that_goes_away_ends_the_device_with_a_reason(loaded: CommandLine) -> None:
@@ -132,7 +157,28 @@ def test_a_lab_that_goes_away_ends_the_device_with_a_reason(loaded: CommandLine)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 5, err
     assert "AZURE_IOT_HUB_EVT_DISCONNECTED" in err
-    assert "the connection broke" in err
+    stopped = (
+        f"error: the lab in {loaded.workspace / 'lab'} was stopped.\nThings to try:\n  - start it again: invoke lab-up"
+    )
+    assert stopped in err
+    assert "another client" not in err
+
+
+def test_events_end_with_their_lab_and_say_so(loaded: CommandLine) -> None:
+    following = subprocess.Popen(
+        [INVOKE, "events"],
+        cwd=ROOT,
+        env=loaded.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(following, "following what")
+    loaded.ok("lab-down")
+    _, err = following.communicate(timeout=30)
+    assert following.returncode == 5, err
+    assert err.startswith(f"error: the lab in {loaded.workspace / 'lab'} was stopped.\n")
+    assert "start it again: invoke lab-up" in err
 
 
 def test_events_of_all_devices_are_lines_for_people(loaded: CommandLine) -> None:
@@ -235,12 +281,17 @@ def test_a_stdout_that_is_full_is_no_fault_of_the_workspace(loaded: CommandLine)
         (["twin"], "no device id was given"),
         (["twin", "--imei", IMEI, "--set", "telemetryInterval"], "is no NAME=VALUE"),
         (["twin", "--imei", IMEI, "--set", "=5"], "is no NAME=VALUE"),
-        (["twin", "--imei", IMEI, "--set", "a.b=5"], "the name 'a.b' in --set has '.'"),
-        (["twin", "--imei", IMEI, "--set", 'a={"$b": 1}'], "the name '$b' in --set.a has '$'"),
+        (["twin", "--imei", IMEI, "--set", "a.b=5"], "properties: the name 'a.b' has '.'"),
+        (["twin", "--imei", IMEI, "--set", 'a={"$b": 1}'], "the name '$b' in a has '$'"),
         (["twin", "--imei", IMEI, "--set", f"a={'[' * 12}{']' * 12}"], "lies deeper than 10 levels"),
         (["twin", "--imei", IMEI, "--set", f"a={'[' * 100_000}"], "begins as JSON, and is none"),
         (["twin", "--imei", IMEI, "--set", f"a={'x' * 4097}"], "maximum 4096 bytes"),
-        (["twin", "--imei", IMEI, "--set", "a=4503599627370496"], "is not between"),
+        (["twin", "--imei", IMEI, "--set", "a=4503599627370496"], "properties: a is not between"),
+        (["twin", "--imei", IMEI, "--set", "a=4503599627370496"], "a larger number goes as a text: --set 'NAME=\"4503"),
+        (["twin", "--imei", IMEI, "--set", "a=1e400"], "'1e400' is no JSON number"),
+        (["twin", "--imei", IMEI, "--set", f"a={'9' * 5000}"], "is no JSON number"),
+        (["twin", "--imei", IMEI, "--set"], "--set wants a value; nothing was done"),
+        (["rootca", "twin", "--imei", IMEI, "--set"], "--set wants a value; nothing was done"),
         (["twin", "--imei", IMEI, "--set", f"a={json.dumps(['x' * 4000] * 9)}"], "32768 are the limit"),
         (["twin", "--imei", IMEI, "--set", "a=\udcff"], "is no text"),
         (["twin", "--imei", IMEI, "--set", 'a="\\ud800"'], "is no text"),

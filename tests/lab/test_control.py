@@ -20,8 +20,8 @@ from cryptography import x509
 from tests.conftest import MakeSession
 from tests.lab.clients import Lab, connect_clients, wait_until
 from tests.paper import make
-from thingmint.errors import InputError, ToolError
-from thingmint.lab import control, requests
+from thingmint.errors import HubError, InputError, ToolError
+from thingmint.lab import control, requests, trials
 from thingmint.lab.cloud import server
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.cloud.store.store import Store
@@ -119,6 +119,23 @@ def test_another_hub_than_the_configured_one_is_refused(
     running, configured = error.value.detail.splitlines()
     assert "provisioning service provs-iotcore-0xacc5-dev" in running
     assert "provisioning service another-service-dev" in configured
+
+
+def test_a_task_that_starts_the_lab_says_where_to_watch_it(ended: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    watch = f"watch it: {targets.open_lab(ended).page}\n"
+    out, err = capsys.readouterr()
+    assert (out, err.count(watch)) == ("", 1)
+    targets.open_lab(ended)
+    assert "watch it" not in capsys.readouterr().err
+
+
+def test_who_was_in_the_middle_of_something_is_told_that_the_lab_was_stopped(session: Session) -> None:
+    lab = control.start(session)
+    control.stop(session)
+    for deed in (lambda: lab.telemetry(""), lambda: trials.begun(lab, "thing").__enter__()):
+        with pytest.raises(HubError, match=r"the lab in .* was stopped\.") as told:
+            deed()
+        assert told.value.things_to_try[0] == "start it again: invoke lab-up"
 
 
 def test_a_task_asks_a_lab_that_runs_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

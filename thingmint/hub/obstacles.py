@@ -30,7 +30,7 @@ def obstacle_of(answer: Answer, target: Target) -> Obstacle | None:
     if "GatewayTimeout" in words or "504101" in words:
         return Obstacle(
             "the device did not answer in time; whether it did what it was asked for is unknown.",
-            ("give it longer: --timeout SECONDS", "it may not know a method of that name: watch its log"),
+            ("give it longer: --timeout SECONDS", "its log says what it made of it: invoke monitor --port PORT"),
         )
     subscription = target.subscription_id
     if answer.status == 404 and (missing := _missing(answer, target)):

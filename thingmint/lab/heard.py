@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from thingmint.errors import HubError
 from thingmint.lab import body
-from thingmint.lab.requests import request, secrets_of
+from thingmint.lab.requests import gone, request, secrets_of
 from thingmint.lab.state import LabFolder
 
 _LOOK_SECONDS = 0.25
@@ -82,10 +81,7 @@ def _ask(lab: LabFolder, port: int, device_id: str, after: int, *, newest: bool 
     try:
         answer = request(lab, port, secrets_of(lab), "GET", f"/lab/telemetry?{query}")
     except (OSError, ValueError) as error:
-        raise HubError(
-            f"the lab in {lab.path} does not answer: {error}.",
-            things_to_try=["start it again: invoke lab-up", f"read {lab.log}"],
-        ) from None
+        raise gone(lab, error) from None
     messages = [
         Heard(
             message["sequence"],

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from thingmint.errors import ToolError
+from thingmint.errors import HubError, ToolError
 from thingmint.lab import state
 from thingmint.lab.state import LabFolder, LabRecord, LabSecrets
 
@@ -54,3 +54,15 @@ def secrets_of(lab: LabFolder) -> LabSecrets:
     if secrets is None:
         raise ToolError(f"{lab.secrets} is missing or damaged.", things_to_try=["invoke lab-down, then invoke lab-up"])
     return secrets
+
+
+def gone(lab: LabFolder, error: Exception) -> HubError:
+    """For whoever was in the middle of something, and got no answer any more."""
+    if answering(lab) is None:
+        return HubError(
+            f"the lab in {lab.path} was stopped.",
+            things_to_try=["start it again: invoke lab-up", f"where nobody stopped it, read {lab.log}"],
+        )
+    return HubError(
+        f"the lab in {lab.path} does not answer: {error}.", things_to_try=["run this again", f"read {lab.log}"]
+    )

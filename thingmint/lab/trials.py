@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 from thingmint.errors import HubError, InputError
 from thingmint.lab.advice.seen import Seen, Stage
 from thingmint.lab.control import RunningLab
+from thingmint.lab.requests import gone
+from thingmint.lab.state import LabFolder
 
 _RUNS_ALREADY = 409
 _ALIVE_SECONDS = 0.5  # whoever lives asks ten times a second
@@ -85,6 +87,8 @@ def _ask(lab: RunningLab, method: str, path: str) -> Any:
 
 
 def _gone(lab: RunningLab, error: Exception) -> HubError:
+    if not isinstance(error, HTTPError):
+        return gone(LabFolder(lab.folder), error)
     return HubError(
         f"the lab in {lab.folder} does not go on with the trial: {error}.",
         things_to_try=["run this again", f"read {lab.folder / 'lab.log'}"],

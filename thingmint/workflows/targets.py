@@ -160,6 +160,7 @@ def open_lab(session: Session) -> "RunningLab":
         _may_start(session)
         session.workspace.prepare()
         lab = control.start(session)
+        session.console.say(f"watch it: {lab.page}")
     if lab.chaos:
         session.console.say(f"the lab misbehaves on purpose (--chaos {lab.chaos}): its log names each fault")
     return lab

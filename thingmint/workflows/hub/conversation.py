@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ _NO_ANSWER = 504  # GatewayTimeout, which here is the device's silence
 # https://github.com/nrfconnect/sdk-nrf/blob/v2.3.0/samples/nrf9160/azure_iot_hub/src/main.c
 _SAMPLE, _METHOD, _INTERVAL = "Nordic's azure_iot_hub", "led", "telemetryInterval"
 _FORM = "https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins#tags-and-properties-format says what it takes"
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")  # RFC 8259, 6
 _SHORTEST, _LONGEST = 5, 300  # https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods
 
 
@@ -37,8 +39,8 @@ def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_
     found = registry.desire(chosen.text, wanted) if wanted else registry.twin(chosen.text)
     if as_json:
         session.console.result_json(_as_json(found))
-    else:
-        session.console.table(("property", "desired", "reported"), _rows(found))
+    elif rows := _rows(found):
+        session.console.table(("property", "desired", "reported"), rows)
     versions = f"desired version {found.desired.version}, reported version {found.reported.version}"
     session.console.say(f"twin of {chosen} on {hub.target.hub}: {versions}")
     _say_how_far(session, chosen, found, changed=bool(wanted))
@@ -47,18 +49,18 @@ def twin(session: Session, *, imei: str | None, changes: Sequence[str] = (), as_
 def _require_form(wanted: dict[str, Any]) -> None:
     """Raises InputError for what the hub would refuse."""
     try:
-        require_form(wanted, "--set")
-        require_size({name: value for name, value in wanted.items() if value is not None}, LARGEST_SECTION, "--set")
+        require_form(wanted)
+        kept = {name: value for name, value in wanted.items() if value is not None}
+        require_size(kept, LARGEST_SECTION, "what is to be set")
     except TwinProblem as problem:
-        raise InputError(
-            f"the hub takes no such properties: {problem}.",
-            things_to_try=["a name inside of another: --set 'outer={\"inner\": 5}'", _FORM],
-        ) from None
+        cures = [problem.cure, _FORM] if problem.cure else [_FORM]
+        raise InputError(f"the hub takes no such properties: {problem}.", things_to_try=cures) from None
 
 
 def _say_how_far(session: Session, chosen: DeviceId, found: "Twin", *, changed: bool) -> None:
     interval = found.desired.values.get(_INTERVAL)
-    if interval is not None and not (type(interval) is int and interval > 0):
+    strange = interval is not None and not (type(interval) is int and interval > 0)
+    if strange:
         session.console.say(
             f"{_INTERVAL} is desired to be {_shown(found.desired, _INTERVAL)}: {_SAMPLE} takes a number of whole seconds, "
             "at least 1, and with another value may go on as before, or report another one; other firmware may take it"
@@ -72,7 +74,7 @@ def _say_how_far(session: Session, chosen: DeviceId, found: "Twin", *, changed: 
         told = "is told at once" if changed else "was told, and its log says what it made of it"
         news = told if found.connected else "is not connected: it asks when it connects next"
         session.console.say(f"not reported as desired: {', '.join(found.pending)}; it {news}")
-    if changed and found.pending:
+    if changed and found.pending and not strange:
         session.console.next_step(f"invoke twin --imei {chosen} shows whether it has")
 
 
@@ -94,6 +96,9 @@ def method(
     session.console.say(f"calling {name} of {chosen} on {hub.target.hub} ({waits})")
     try:
         returned = hub.registry.call(chosen.text, name, sent, seconds=seconds)
+    except KeyboardInterrupt:
+        told = f"interrupted; the call of {name} was sent already: whether {chosen} carried it out is unknown"
+        raise KeyboardInterrupt(told) from None
     except HubError as error:
         if error.status == _NO_ANSWER and known:
             error.things_to_try = (f"it may know no method {name}: {known}", *error.things_to_try)
@@ -132,6 +137,11 @@ def _value(text: str) -> Any:
             raise InputError(
                 f"{_cut(text)} begins as JSON, and is none: {error}.",
                 things_to_try=["check quotes and braces; in a shell, put the whole of it into single quotes"],
+            ) from None
+        if _NUMBER.fullmatch(text.strip()):
+            raise InputError(
+                f"{_cut(text)} is no JSON number that anybody could keep: it is too large, or too long.",
+                things_to_try=["a smaller number", "as a text, in double quotes of its own: '\"1e400\"'"],
             ) from None
         value = text
     try:

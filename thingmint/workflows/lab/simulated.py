@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thingmint.errors import InputError
+from thingmint.errors import HubError, InputError
 from thingmint.firmware.editions import AT_CLIENT, AZURE_IOT_HUB, SAMPLES
 from thingmint.ids import DeviceId
 from thingmint.lab.thing import faults, manners
@@ -138,6 +138,8 @@ def boot(
     it could not speak, or was not heard.
     """
     from thingmint.lab import control
+    from thingmint.lab.requests import gone
+    from thingmint.lab.state import LabFolder
     from thingmint.lab.thing import sample
     from thingmint.lab.thing.sectags import SecTags
 
@@ -150,9 +152,16 @@ def boot(
     image = memory.image.read_bytes() if memory.image.exists() else b""
     build = sample.Build(chosen.text, hub.target, tags.own, tags.secondary, sample.id_scope_in(image))
     proven = connection.expecting(session, hub, chosen)
-    return sample.run(
-        build, memory, emit, heard=proven, pause=pause, there=lambda: control.running(session) is not None
-    )
+
+    def there() -> bool:
+        return control.running(session) is not None
+
+    try:
+        return sample.run(build, memory, emit, heard=proven, pause=pause, there=there)
+    except HubError as error:
+        if there():
+            raise
+        raise gone(LabFolder(session.workspace.lab), error) from None
 
 
 def _run(session: Session, chosen: DeviceId, emit: Callable[[str], None], pause: Callable[[float], None]) -> None:
