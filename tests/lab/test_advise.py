@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 import urllib.error
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.lab.clients import wait_until
+from tests.lab.clients import connect_packet, wait_until
 from tests.lab.trial import operating, tags
 from tests.verified import Bench, verified_lab
 from thingmint import config
@@ -161,6 +163,48 @@ def test_nobody_who_switches_a_device_on_is_waited_for_twice_and_no_more(bench: 
         scores = advising.drive(trial, CASES, 0.3)
     assert {one.verdict.result for one in scores} <= {Result.NOT_SEEN, Result.FAIL}
     assert [one.verdict.did for one in scores].count(advising.UNSEEN) >= len(CASES) - 5
+
+
+@contextlib.contextmanager
+def slow_once(bench: Bench, tmp_path: Path, seconds: float) -> Iterator[None]:
+    """A device that connects, comes back after so long when it was ended first, and from then on at once."""
+    context = ssl.create_default_context(cafile=str(bench.target.ca_file))
+    context.load_cert_chain(*bench.subca.issue("dev-1").save(tmp_path, "dev-1", bench.subca))
+    hello = connect_packet("dev-1", f"{bench.target.hub_host}/dev-1/?api-version=2019-10-01")
+    off = threading.Event()
+
+    def live() -> None:
+        waits = chain([seconds], repeat(0.05))
+        while not off.is_set():
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", bench.lab.mqtt_port)) as plain,
+                context.wrap_socket(plain, server_hostname=bench.target.hub_host) as secured,
+            ):
+                secured.settimeout(0.05)
+                secured.sendall(hello)
+                while not off.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        if not secured.recv(4096):
+                            break
+            off.wait(next(waits))
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        wait_until(lambda: (found := bench.devices.get("dev-1")) and found.connection_state == "Connected")
+        yield
+    finally:
+        off.set()
+        thread.join()
+
+
+def test_a_device_that_was_slow_once_and_comes_back_by_itself_is_switched_no_more(bench: Bench, tmp_path: Path) -> None:
+    switched: list[float] = []
+    cases = [one for one in CASES if one.name in {"connect", "back-off", "busy-hub", "unknown-ca", "method"}]
+    with slow_once(bench, tmp_path, 2.4), trials.begun(bench.lab, "dev-1") as trial:
+        scores = advising.drive(trial, cases, 2.0, off_and_on=lambda: switched.append(trial.look().now))
+    assert len(switched) == 1, scores
 
 
 @pytest.fixture

@@ -70,6 +70,11 @@ class Course:
         return not_seen(f"{told}; {self.doubt}." if self.doubt else f"{told}.")
 
     @property
+    def unasked(self) -> str:
+        """Why the service could not ask in the stage what it would have; empty if it did."""
+        return next((one.words for one in self._everything if one.what is What.UNASKED), "")
+
+    @property
     def overflow(self) -> int:
         """The number of events after which no more were noted; 0 if all were."""
         return next((one.number for one in self._everything if one.what is What.OVERFLOW), 0)

@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 120.0
 SIMULATED_SECONDS = 8.0
 _PRESENCE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
+_SOON = 1 / 8  # of the patience: a device that did not come back once gets as long before it is switched off and on
 _MISSED = 2  # cases in a row for which nobody switched it on
 UNSEEN = f"It was not seen in {_MISSED} cases in a row, and not waited for any more."
 T = TypeVar("T")
@@ -55,6 +56,7 @@ def advise(
     _require_lab(session)
     if targets.dry(session, f"drive {chosen or 'the device that connects'} through the faults of a hub"):
         return
+    session.console.require_output()
     from thingmint.lab import trials
     from thingmint.lab.advice.cases import CASES
     from thingmint.lab.advice.scorecard import failures, summary
@@ -117,7 +119,9 @@ def _present(
         session.console.say("waiting for a device: the one that is connected, or connects next")
         return True
     if fault:
-        if trial.look().connected:
+        look = trial.look()
+        _require_seen(look, chosen)
+        if look.connected:
             raise InputError(
                 f"{chosen} is connected already, and --fault plants faults in the simulated device.",
                 things_to_try=["switch that device off", "leave --fault out"],
@@ -125,7 +129,9 @@ def _present(
         return False
     deadline = time.monotonic() + _PRESENCE_SECONDS
     while time.monotonic() < deadline:
-        if trial.look().connected:
+        look = trial.look()
+        _require_seen(look, chosen)
+        if look.connected:
             session.console.say(f"{chosen} is connected")
             return True
         time.sleep(_LOOK_SECONDS)
@@ -134,6 +140,14 @@ def _present(
             f"waiting for {chosen}, on {lab.listen}: switch it on (--fault has the simulated one instead)"
         )
     return lab.listen is not None
+
+
+def _require_seen(look: "Look", chosen: DeviceId) -> None:
+    if look.unseen:
+        raise InputError(
+            f"{chosen} is connected by websocket, which a trial cannot watch.",
+            things_to_try=["have it connect over MQTT's own port, 8883", "switch it off, for the simulated device"],
+        )
 
 
 @contextlib.contextmanager
@@ -205,7 +219,8 @@ def drive(
     off_and_on: Callable[[], None] = lambda: None,
     tell: "Callable[[Score], None]" = lambda _score: None,
 ) -> "list[Score]":
-    """Each case in turn. A device that does not come back after one is switched off and on for each further one.
+    """Each case in turn. A device that does not come back after one is switched off and on for each further one, until it
+    is seen to come back by itself.
 
     Where it stays away all the same, nobody is there to switch it, and the rest is not waited for.
     """
@@ -218,8 +233,9 @@ def drive(
         if missed >= _MISSED:
             verdict = not_seen(UNSEEN)
         elif stays_away:
-            verdict = _anew(trial, case, patience, off_and_on)
+            verdict, by_itself = _anew(trial, case, patience, off_and_on)
             missed = missed + 1 if verdict.result is Result.NOT_SEEN else 0
+            stays_away = not by_itself
         else:
             verdict = _one(trial, case, patience)
         scores.append(Score(case, verdict))
@@ -228,22 +244,37 @@ def drive(
     return scores
 
 
-def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[], None]) -> "Verdict":
-    """A case for a device that comes back only when it is switched on: within the case's stage, where it can be so."""
-    from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Stage
+def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[], None]) -> "tuple[Verdict, bool]":
+    """A case for a device that did not come back once: within the case's stage, where it can be so. It is switched off and
+    on if it does not come soon; and whether it came by itself, after its connection was ended."""
+    from thingmint.lab.advice.course import Course
+    from thingmint.lab.advice.evidence import Evidence
+    from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Stage, What
     from thingmint.lab.advice.verdict import not_seen
 
+    def comes(look: "Look") -> bool:
+        course = Course(Evidence(look.seen, look.device), case.stage, patience, look.now, over=False)
+        return bool(course.all(What.OPENED))
+
     if case.stage is Stage.NORMAL:
-        return _one(trial, case, patience)
+        return _one(trial, case, patience), False
+    soon = patience * _SOON
     if case.stage not in KEEP_THE_CONNECTION:
+        was_there = trial.look().connected
         trial.play(case.stage)
-        off_and_on()
-        return _judged(trial, case, patience)
+        if not (came := _until(trial, soon, comes)):
+            off_and_on()
+        return _judged(trial, case, patience), was_there and bool(came)
     trial.play(Stage.NORMAL)
-    off_and_on()
-    if not _until(trial, patience, lambda look: look.connected):
-        return not_seen(f"It did not connect within {patience:g} s.")
-    return _one(trial, case, patience)
+    if not _until(trial, soon, _connected):
+        off_and_on()
+        if not _until(trial, patience, _connected):
+            return not_seen(f"It did not connect within {patience:g} s."), False
+    return _one(trial, case, patience), False
+
+
+def _connected(look: "Look") -> bool:
+    return look.connected
 
 
 def _one(trial: "Trial", case: "Case", patience: float) -> "Verdict":
@@ -268,7 +299,7 @@ def _back(trial: "Trial", patience: float) -> bool:
     from thingmint.lab.advice.seen import Stage
 
     trial.play(Stage.NORMAL)
-    return bool(_until(trial, patience, lambda look: look.connected))
+    return bool(_until(trial, patience, _connected))
 
 
 def _until(trial: "Trial", patience: float, found: "Callable[[Look], T | None]") -> "T | None":
