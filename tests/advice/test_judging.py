@@ -428,6 +428,19 @@ def test_a_desired_property_has_to_be_reported_back() -> None:
     assert sure(messages.obeys(course(wanted, over=True))).result is Result.WARNING
 
 
+def test_what_could_not_be_asked_is_not_judged() -> None:
+    absent = Seen(0.1, What.UNASKED, words="the device 'dev' is not connected")
+
+    def judge(*seen: Seen, over: bool) -> Verdict | None:
+        everything = (*KNOWN, Seen(0.0, What.STAGE, words=Stage.CALLED), *seen)
+        return judging.judged(case("method"), everything, DEVICE, patience=PATIENCE, now=100.0, over=over)
+
+    assert judge(absent, over=False) is None, "it may connect yet"
+    not_asked = Verdict(Result.NOT_SEEN, "It was not asked: the device 'dev' is not connected.")
+    assert judge(absent, over=True) == not_asked
+    assert sure(judge(absent, Seen(0.2, What.ANSWERED, number=200, flag=True), over=True)).result is Result.PASS
+
+
 @pytest.mark.parametrize(
     ("seen", "result"),
     [

@@ -71,8 +71,9 @@ class Course:
 
     @property
     def unasked(self) -> str:
-        """Why the service could not ask in the stage what it would have; empty if it did."""
-        return next((one.words for one in self._everything if one.what is What.UNASKED), "")
+        """Why the service could not ask in the stage what it would have; empty if it could, or could later."""
+        asked = [one for one in self._everything if one.what in {What.UNASKED, What.DESIRED, What.ANSWERED}]
+        return asked[-1].words if asked and asked[-1].what is What.UNASKED else ""
 
     @property
     def overflow(self) -> int:

@@ -14,7 +14,7 @@ from thingmint.lab.advice.verdict import Verdict, not_seen
 def judged(case: Case, seen: Sequence[Seen], device: str, *, patience: float, now: float, over: bool) -> Verdict | None:
     """None: more has to be seen. `seen` is all of the trial so far, `now` in its seconds; `over`: no more is waited for."""
     course = Course(Evidence(seen, device), case.stage, patience, now, over)
-    if course.unasked:
+    if over and course.unasked:
         return not_seen(f"It was not asked: {course.unasked}.")
     if not course.overflow:
         return case.judge(course)
