@@ -50,7 +50,7 @@ class What(StrEnum):
     CLOSED = "closed"  # `flag`: by the device, and not by the lab
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     at: float
     """Seconds since the trial began."""
