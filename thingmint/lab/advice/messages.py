@@ -1,6 +1,4 @@
-"""Cases of an open connection: messages, keep-alive and session."""
-
-import json
+"""Cases of messages: the device's own that get lost, and those that a session would keep for it."""
 
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
@@ -8,7 +6,6 @@ from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
 _FAIR = 5  # later messages among which the lost one may be
-_UNKNOWN = (404, 405, 501)  # what HTTP, whose numbers IoT Hub's examples use, has for it: RFC 9110, 15.5 and 15.6
 _ENOUGH = 3  # messages at QoS 0 that show that it sends no others
 
 
@@ -67,33 +64,6 @@ def _is_again(lost: Seen, later: Seen) -> bool:
     return later.flag and (later.packet, later.words) == (lost.packet, lost.words)
 
 
-def notices_silence(course: Course) -> Verdict | None:
-    """On the open connection nothing was answered any more."""
-    keep_alive = course.keep_alive
-    if keep_alive == 0:
-        return failed("It asked for no keep-alive: it never notices a hub that is gone.", cures.KEEP_ALIVE)
-    if keep_alive is not None and 2 * keep_alive > course.patience:
-        return not_seen(
-            f"Its keep-alive of {keep_alive} s is longer than was waited for: --patience {3 * keep_alive} shows it."
-        )
-    ended = next((one for one in course.since if one.what in {What.CLOSED, What.OPENED}), None)
-    if ended and ended.what is What.CLOSED and not ended.flag:
-        return failed("It fell silent itself, and the hub ended the connection.", cures.KEEP_ALIVE)
-    if ended and (back := course.first(What.CONNECT)):
-        return passed(
-            f"It noticed after {ended.at - course.began:.1f} s (its keep-alive is {keep_alive} s), "
-            f"and connected again {back.at - ended.at:.1f} s later."
-        )
-    if not course.over:
-        return None
-    if ended:
-        return failed("It noticed, and did not connect again.", cures.RETURN)
-    pings = len(course.all(What.PING))
-    return failed(
-        f"It did not notice for {course.patience:g} s: {pings} pings stayed without an answer.", cures.KEEP_ALIVE
-    )
-
-
 def takes_up_session(course: Course) -> Verdict | None:
     connects = [one for one in course.seen if one.what is What.CONNECT]
     if not connects:
@@ -103,40 +73,3 @@ def takes_up_session(course: Course) -> Verdict | None:
             "It asks for a clean session: what was sent to it while it was away may be lost to it.", cures.SESSION
         )
     return passed("It takes its session up again (clean session: no).")
-
-
-def obeys(course: Course) -> Verdict | None:
-    """Its twin's telemetryInterval was changed; a device that takes it over reports it back."""
-    wanted = next((one.number for one in course.all(What.DESIRED)), None)
-    if wanted is not None and any(_interval(one.words) == wanted for one in course.all(What.REPORTED)):
-        return passed(f"It took over the desired telemetryInterval of {wanted} s, and reported it back.")
-    if not course.over:
-        return None
-    return warned(
-        "It did not report the desired telemetryInterval back: it does not use it, or lost it.", cures.DESIRED
-    )
-
-
-def answers(course: Course) -> Verdict | None:
-    """Its method `led` was called."""
-    answered = next(iter(course.all(What.ANSWERED)), None)
-    if answered is None:
-        return failed("It did not answer the call of its method led.", cures.METHOD) if course.over else None
-    if not answered.flag:
-        return warned("It takes no calls: it has not subscribed to $iothub/methods/POST/#.", cures.METHOD)
-    told = f"It answered the call of its method led with status {answered.number}"
-    if 200 <= answered.number < 300:
-        return passed(f"{told}.")
-    if answered.number in _UNKNOWN:
-        return warned(
-            f"{told}: it knows no such method, and says so; how it answers one of its own was not seen.", cures.LED
-        )
-    return failed(f"{told}: the call went wrong in it.", cures.STATUS)
-
-
-def _interval(report: str) -> object:
-    try:
-        values = json.loads(report)
-    except ValueError:
-        return None
-    return values.get("telemetryInterval") if isinstance(values, dict) else None

@@ -1,0 +1,95 @@
+"""Whether and how a device comes back, by the waits between its attempts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.advice.courses import DEVICE, HOME, PATIENCE, attempts, course, dialogue, sure
+from thingmint.lab.advice import returning
+from thingmint.lab.advice.course import Course
+from thingmint.lab.advice.evidence import Evidence
+from thingmint.lab.advice.seen import Seen, Stage, What
+from thingmint.lab.advice.verdict import Result, Verdict
+
+
+@pytest.mark.parametrize(
+    ("waits", "result", "words"),
+    [
+        ((0.5, 1.1, 1.8, 4.2, 8.0), Result.PASS, "backs off"),
+        ((0.03, 0.03, 0.03, 0.03, 0.03), Result.FAIL, "hammers: 5 attempts in 0.2 s"),
+        ((0.4, 2.0, 2.0, 2.0, 2.0), Result.WARNING, "evenly"),
+        ((3.0, 1.1, 2.0, 1.1, 2.0), Result.WARNING, "do not grow"),
+    ],
+)
+def test_the_waits_between_attempts_tell_how_a_device_comes_back(
+    waits: tuple[float, ...], result: Result, words: str
+) -> None:
+    verdict = sure(returning.backs_off(course(*attempts(*waits))))
+    assert verdict.result is result
+    assert words in verdict.did
+
+
+def busy(
+    before: Sequence[float], waits: Sequence[float], *, over: bool = False, handshake: float = 0.01
+) -> Verdict | None:
+    """Its waits in back-off, and then at a busy hub."""
+    seen = (
+        Seen(-9.0, What.OPENED, 50, peer=HOME),
+        Seen(-9.0 + handshake, What.GREETED, 50),
+        Seen(0.0, What.STAGE, words=Stage.REFUSING),
+        *attempts(*before, first=51),
+        Seen(0.0, What.STAGE, words=Stage.BUSY),
+        *attempts(*waits, first=101, connect=True),
+    )
+    own = [replace(one, device=DEVICE) if one.connection else one for one in seen]
+    return returning.bears_a_busy_hub(Course(Evidence(own, DEVICE), Stage.BUSY, PATIENCE, 100.0, over))
+
+
+@pytest.mark.parametrize("law", [(0.5, 1.0, 2.0, 4.0, 8.0), (1.0, 2.0, 4.0, 4.0, 4.0), (1.0, 2.0, 3.0, 4.0, 5.0)])
+def test_waits_without_a_random_part_are_the_same_the_next_time(law: tuple[float, ...]) -> None:
+    """Whatever law they follow; a scheduler and a network move each a little."""
+    again = [wait + late for wait, late in zip(law, (0.04, 0.0, 0.03, 0.01, 0.04), strict=True)]
+    assert busy(law, again[:4]) is None, "one more could still differ"
+    verdict = sure(busy(law, again))
+    assert (verdict.result, "the same waits as in back-off" in verdict.did) == (Result.WARNING, True), verdict
+    scattered = sure(busy(law, [*again[:3], again[3] * 0.8]))
+    assert scattered.result is Result.PASS
+
+
+def test_a_slow_network_hides_what_is_random_in_short_waits() -> None:
+    verdict = sure(busy((1.0, 2.0, 4.0, 8.0, 8.0), (1.2, 1.7, 4.3, 7.5, 8.2), handshake=1.5))
+    assert verdict.result is Result.WARNING
+    assert "its network hides" in verdict.did
+
+
+def test_so_few_waits_at_a_busy_hub_tell_nothing_of_chance() -> None:
+    verdict = sure(busy((0.5, 1.0, 2.0), (0.5, 1.0, 2.0), over=True))
+    assert "--patience" in verdict.did
+
+
+def test_too_few_attempts_are_waited_for_and_then_told_as_such() -> None:
+    few = attempts(1.0, 2.0)
+    assert returning.backs_off(course(*few)) is None
+    verdict = sure(returning.backs_off(course(*few, over=True)))
+    assert verdict.result is Result.WARNING
+    assert "--patience" in verdict.did
+
+
+def test_a_device_that_stays_away_fails_with_its_cure() -> None:
+    verdict = sure(returning.backs_off(course(over=True)))
+    assert verdict.result is Result.FAIL
+    assert "azure_iot_hub_connect()" in verdict.cure
+
+
+def test_a_connack_that_never_comes_is_waited_for_no_longer_than_patience() -> None:
+    asked = dialogue(1, 1.0, What.GREETED, What.CONNECT)
+    assert returning.retries_connect(course(*asked)) is None
+    gave_up = sure(returning.retries_connect(course(*asked, Seen(3.0, What.CLOSED, 1, flag=True), *dialogue(2, 4.0))))
+    assert gave_up.result is Result.PASS
+    for_ever = sure(returning.retries_connect(course(*asked, over=True)))
+    cut_off = sure(returning.retries_connect(course(*asked, Seen(3.0, What.CLOSED, 1), *dialogue(2, 4.0))))
+    once = sure(returning.retries_connect(course(*asked, Seen(3.0, What.CLOSED, 1, flag=True), over=True)))
+    assert [one.result for one in (for_ever, cut_off, once)] == [Result.FAIL] * 3
+    assert "until the hub ended the connection" in cut_off.did
+    assert "did not try again" in once.did
