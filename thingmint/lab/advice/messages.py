@@ -1,11 +1,17 @@
 """Cases of messages: the device's own that get lost, and those that a session would keep for it."""
 
+from collections import Counter
+
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
-_FAIR = 5  # later messages among which the lost one may be
+_LATER = 5  # new messages, and one more for each that was lost: among them what was lost would have come
+_OTHERS, _OTHERS_AFTER = (
+    4,
+    2,
+)  # messages by which one that says the same as the lost one is told from a state that returns
 _ENOUGH = 3  # messages at QoS 0 that show that it sends no others
 
 
@@ -13,7 +19,7 @@ def sends_again(course: Course) -> Verdict | None:
     """A message's PUBACK did not come, and the connection broke.
 
     MQTT 3.1.1, 4.4: in a session that goes on, the message comes again with DUP and its packet id. In another session it
-    is told by what it says, if the device does not say the same all the time.
+    is told by what it says, where the device says nothing twice.
     """
     published = course.all(What.PUBLISH)
     lost = _lost(course)
@@ -24,17 +30,47 @@ def sends_again(course: Course) -> Verdict | None:
             return None
         return not_seen(f"It sent no message {'at QoS 1 ' if published else ''}within {course.patience:g} s.")
     later = [one for one in published if one.at >= lost[-1].at and one.connection != lost[-1].connection]
-    if all(any(_is_again(one, other) for other in later) for one in lost):
+    unproven = [one for one in lost if not any(_is_again(one, other) for other in later)]
+    if not unproven:
         return passed("It sent the message again, marked as a duplicate, after it had connected again.")
-    words = {one.words for one in lost}
-    enough = len(later) >= _FAIR or course.over
-    if _alike(course, lost, later):
+    if _alike(course, lost, unproven):
+        enough = len(later) >= _LATER or course.over
         return not_seen("Its messages are alike: whether the lost one came again, nothing tells.") if enough else None
-    if words <= {one.words for one in later}:
-        return passed("It sent the message again after it had connected again.")
-    if enough:
+    said = [one.words for one in later]
+    if all(one.words in said for one in unproven):
+        return _by_words(course, lost, max(said.index(one.words) for one in unproven), later)
+    new = [one for one in later if not one.flag and one.words not in {other.words for other in lost}]
+    if len(new) >= len(lost) + _LATER:
         return failed("It lost a message at QoS 1: it did not send again what was not acknowledged.", cures.KEEP)
-    return None
+    return _unfinished(course, lost, len(new)) if course.over else None
+
+
+def _by_words(course: Course, lost: list[Seen], last: int, later: list[Seen]) -> Verdict | None:
+    """What was lost seems to have come again, up to the `last` one of those: others tell whether all that it says is new."""
+    others = {one.words for one in _first_hand(course, lost)} - {one.words for one in lost}
+    if len(others) >= _OTHERS and len({one.words for one in later[last + 1 :]} & others) >= _OTHERS_AFTER:
+        return passed("It sent the message again, which is known by what it says, after it had connected again.")
+    if not course.over:
+        return None
+    return not_seen(
+        "A message came again, or another one that says the same: so few messages do not tell (a longer --patience does)."
+    )
+
+
+def _unfinished(course: Course, lost: list[Seen], new: int) -> Verdict:
+    """What was lost has not come again, nor enough else to be sure that it does not come."""
+    waited = course.began + course.patience - lost[-1].at
+    if waited < course.patience / 2:
+        return not_seen(
+            f"It sent a message so late that only {waited:.1f} s were left (a longer --patience leaves more)."
+        )
+    if not any(one.what is What.CONNECT and one.at > lost[-1].at for one in course.since):
+        if course.doubt:
+            return course.missed("It did not come back to send the message again")
+        return failed("It lost a message at QoS 1: it did not come back to send it again.", cures.KEEP)
+    return not_seen(
+        f"Of what was lost not all had come again when it had sent {new} more messages (a longer --patience shows more)."
+    )
 
 
 def _lost(course: Course) -> list[Seen]:
@@ -50,14 +86,26 @@ def _lost(course: Course) -> list[Seen]:
     return []
 
 
-def _alike(course: Course, lost: list[Seen], later: list[Seen]) -> bool:
-    """Whether the device says the same again and again, so that a message is not known by what it says."""
-    words = {one.words for one in lost}
-    before = [
-        one.words for one in course.seen if one.what is What.PUBLISH and not one.flag and one not in (*lost, *later)
+def _alike(course: Course, lost: list[Seen], unproven: list[Seen]) -> bool:
+    """Whether the device says something twice, so that a message is not known by what it says."""
+    first_hand = _first_hand(course, lost)
+    words = [one.words for one in unproven]
+    before = {one.words for one in first_hand if one.at < lost[-1].at}
+    most = max(Counter(one.words for one in first_hand).values(), default=0)
+    return most > 1 or len(set(words)) < len(words) or bool(before & set(words))
+
+
+def _first_hand(course: Course, lost: list[Seen]) -> list[Seen]:
+    """Its other messages of the trial that arrived, for all that the device knows: it had no reason to send them twice."""
+    acknowledged = {(one.connection, one.packet) for one in course.seen if one.what is What.PUBACK}
+    return [
+        one
+        for one in course.seen
+        if one.what is What.PUBLISH
+        and not one.flag
+        and one not in lost
+        and (not one.number or (one.connection, one.packet) in acknowledged)
     ]
-    said = [*before, *(one.words for one in later if one.words not in words)]
-    return bool(words & set(before)) or 2 * len(set(said)) <= len(said)
 
 
 def _is_again(lost: Seen, later: Seen) -> bool:
