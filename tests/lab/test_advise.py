@@ -121,6 +121,14 @@ def test_without_an_id_the_device_that_connects_is_the_one(bench: Bench) -> None
         assert trial.look().device == "dev-1"
 
 
+def test_a_device_that_takes_its_leave_is_told_from_one_that_breaks_off(bench: Bench) -> None:
+    with trials.begun(bench.lab, "dev-1") as trial:
+        with operating(bench, []):
+            pass
+        wait_until(lambda: any(one.what is What.CLOSED for one in trial.look().seen))
+        assert [one.what for one in trial.look().seen][-2:] == [What.DISCONNECT, What.CLOSED]
+
+
 def test_other_devices_are_answered_as_always_on_their_open_connections(bench: Bench, tmp_path: Path) -> None:
     """But for the server's certificate, which is shown before anybody can know who asks."""
     certificate, key = bench.subca.issue("dev-1").save(tmp_path, "dev-1", bench.subca)

@@ -44,6 +44,7 @@ class What(StrEnum):
     DESIRED = "desired"  # the service wants the interval `number`
     REPORTED = "reported"  # the device reports `words`
     ANSWERED = "answered"  # a call of its method, with the status `number`; `flag`: it takes calls
+    DISCONNECT = "disconnect"  # the device's packet of that name
     CLOSED = "closed"  # `flag`: by the device, and not by the lab
 
 

@@ -254,4 +254,5 @@ class Watched:
             case PingReq():
                 note(What.PING)
             case Disconnect():
+                note(What.DISCONNECT)
                 self._sighting.left()
