@@ -12,10 +12,21 @@ from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Result
 
 
+LEFT = [Seen(2.9, What.PING, 1), Seen(3.0, What.DISCONNECT, 1), Seen(3.1, What.CLOSED, 1, flag=True)]
+"""As a device does that goes to sleep each three seconds, or one that noticed and is polite."""
+
+
 @pytest.mark.parametrize(
     ("keep_alive", "seen", "result", "words"),
     [
         (2, [Seen(4.0, What.CLOSED, 1, flag=True), *dialogue(2, 4.2, What.CONNECT)], Result.PASS, "after 4.0 s"),
+        (2, [Seen(4.9, What.CLOSED, 1, flag=True), *dialogue(2, 5.2, What.CONNECT)], Result.PASS, "in time up to 5 s"),
+        (2, [Seen(5.1, What.CLOSED, 1, flag=True), *dialogue(2, 5.2, What.CONNECT)], Result.WARNING, "0.1 s too late"),
+        (2, [*dialogue(2, 9.0, What.CONNECT)], Result.WARNING, "4.0 s too late"),
+        (2, LEFT, Result.NOT_SEEN, "by DISCONNECT"),
+        (2, [*LEFT, *dialogue(2, 3.5, What.CONNECT)], Result.NOT_SEEN, "by DISCONNECT"),
+        (5, [], Result.NOT_SEEN, "--patience 15"),
+        (5, [Seen(9.0, What.CLOSED, 1, flag=True), *dialogue(2, 9.2, What.CONNECT)], Result.PASS, "after 9.0 s"),
         (2, [Seen(2.0, What.PING, 1), Seen(4.0, What.PING, 1)], Result.FAIL, "2 pings stayed without an answer"),
         (2, [Seen(4.0, What.CLOSED, 1, flag=True)], Result.FAIL, "did not connect again"),
         (2, [Seen(3.0, What.CLOSED, 1)], Result.FAIL, "fell silent itself"),
