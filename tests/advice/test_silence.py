@@ -11,7 +11,6 @@ from thingmint.lab.advice.evidence import Evidence
 from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Result
 
-
 LEFT = [Seen(2.9, What.PING, 1), Seen(3.0, What.DISCONNECT, 1), Seen(3.1, What.CLOSED, 1, flag=True)]
 """As a device does that goes to sleep each three seconds, or one that noticed and is polite."""
 

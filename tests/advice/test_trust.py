@@ -49,9 +49,9 @@ def test_a_device_that_looks_after_the_handshake_is_told_so() -> None:
 
 def test_a_handshake_of_the_devices_own_wins_over_a_refusal_without_a_name() -> None:
     refusal = broken(1, 1.0, "alert", 48)
-    assert trust.refuses_expired(told(*refusal, now=1.2)) is None, "it may come in yet"
-    own = [replace(one, device=DEVICE) for one in dialogue(2, 1.3, What.GREETED, What.CONNECT, shown="other")]
-    assert sure(trust.refuses_expired(told(*refusal, *own, now=1.4))).result is Result.FAIL
+    assert trust.refuses_expired(told(*refusal, now=3.5)) is None, "it may come in yet"
+    own = [replace(one, device=DEVICE) for one in dialogue(2, 3.3, What.GREETED, What.CONNECT, shown="other")]
+    assert sure(trust.refuses_expired(told(*refusal, *own, now=3.6))).result is Result.FAIL
 
 
 def test_a_connection_at_which_the_hubs_own_certificate_was_shown_proves_nothing() -> None:
@@ -110,8 +110,18 @@ def test_a_chain_change_has_two_handshakes_to_be_followed() -> None:
     verdict = sure(trust.follows_chain(told(*first, *broken(2, 2.0, "the same", 48))))
     assert "did not reconnect after a chain change" in verdict.did
     assert "CONFIG_MQTT_HELPER_SECONDARY_SEC_TAG" in verdict.cure
+    assert sure(trust.follows_chain(told(*first, over=True))).result is Result.FAIL
     connected = course(*first, *dialogue(2, 2.0, What.GREETED, What.CONNECT, shown="second"))
     assert sure(trust.follows_chain(connected)).result is Result.PASS
+
+
+def test_a_handshake_that_a_network_loses_is_no_failed_chain_change() -> None:
+    """The same rule as for a refusal: without an alert, once tells nothing, and each time is a hint."""
+    once = broken(1, 1.0, "the connection ended during the TLS handshake")
+    assert sure(trust.follows_chain(told(*once, over=True))).result is Result.NOT_SEEN
+    twice = [*once, *broken(2, 2.0, "the connection ended during the TLS handshake")]
+    assert trust.follows_chain(told(*twice)) is None, "it may connect yet"
+    assert sure(trust.follows_chain(told(*twice, over=True))).result is Result.WARNING
 
 
 def test_what_another_device_does_in_between_does_not_count() -> None:
