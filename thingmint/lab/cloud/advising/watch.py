@@ -8,6 +8,7 @@ import ssl
 import time
 from typing import Self
 
+from thingmint.lab.advice.requests import interval_in
 from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Seen, Stage, What
 from thingmint.lab.cloud.advising.trial import Trial
 from thingmint.lab.cloud.faults.faults import Faults, Source
@@ -31,7 +32,6 @@ _ALERTS = {
     "UNKNOWN_CA": 48,
 }
 _REPORTED = "$iothub/twin/PATCH/properties/reported/"
-_LONGEST_REPORT = 4096
 
 
 class Watch:
@@ -247,7 +247,7 @@ class Watched:
             case Connect():
                 note(What.CONNECT, number=packet.keep_alive, flag=packet.clean_session)
             case Publish() if packet.topic.startswith(_REPORTED):
-                note(What.REPORTED, packet.payload[:_LONGEST_REPORT].decode(errors="replace"))
+                note(What.REPORTED, interval_in(packet.payload))
             case Publish() if "/messages/events" in packet.topic:
                 digest = hashlib.sha256(packet.topic.encode() + b"\0" + packet.payload).hexdigest()[:16]
                 note(What.PUBLISH, digest, packet.qos, flag=packet.again, packet=packet.packet_id)
