@@ -1,6 +1,7 @@
 """Whether and how a device comes back, by the waits between its attempts."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,15 +20,53 @@ from thingmint.lab.advice.verdict import Result, Verdict
         ((0.5, 1.1, 1.8, 4.2, 8.0), Result.PASS, "backs off"),
         ((0.03, 0.03, 0.03, 0.03, 0.03), Result.FAIL, "hammers: 5 attempts in 0.2 s"),
         ((0.4, 2.0, 2.0, 2.0, 2.0), Result.WARNING, "evenly"),
-        ((3.0, 1.1, 2.0, 1.1, 2.0), Result.WARNING, "do not grow"),
+        ((3.0, 1.1, 2.0, 1.1, 2.0), Result.WARNING, "do not clearly grow"),
+        ((1.0, 2.0, 4.0, 8.0, 1.0), Result.PASS, "backs off"),
+        ((1.0, 2.0, 4.0, 4.0, 4.0), Result.PASS, "backs off"),
+        ((10.0, 6.0, 14.0, 9.0, 15.0), Result.WARNING, "do not clearly grow"),
     ],
 )
 def test_the_waits_between_attempts_tell_how_a_device_comes_back(
     waits: tuple[float, ...], result: Result, words: str
 ) -> None:
-    verdict = sure(returning.backs_off(course(*attempts(*waits))))
+    verdict = sure(returning.backs_off(course(*attempts(*waits), over=True)))
     assert verdict.result is result
     assert words in verdict.did
+
+
+CHANCE = random.Random(7)
+UNIFORM: dict[str, Callable[[int], float]] = {
+    "5 to 15 s": lambda _number: CHANCE.uniform(5, 15),
+    "up to 10 s": lambda _number: CHANCE.uniform(0, 10),
+}
+# https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/, and the simulated device
+GROWING: dict[str, Callable[[int], float]] = {
+    "full jitter": lambda number: CHANCE.uniform(0, min(60, 2 * 2**number)),
+    "full jitter up to 8 s": lambda number: CHANCE.uniform(0, min(8, 2**number)),
+    "equal jitter": lambda number: 2 * 2**number * CHANCE.uniform(0.5, 1),
+    "20 % jitter": lambda number: 1.6**number * CHANCE.uniform(0.8, 1.2),
+}
+
+
+def share_that_passes(wait: Callable[[int], float]) -> float:
+    """Of a thousand devices."""
+
+    def verdict() -> Verdict:
+        waits = [wait(number) for number in range(7)]
+        found = (returning.backs_off(course(*attempts(*waits[:count]))) for count in range(5, 8))
+        return sure(next(filter(None, found), None))
+
+    return sum(verdict().result is Result.PASS for _ in range(1000)) / 1000
+
+
+@pytest.mark.parametrize("law", UNIFORM)
+def test_waits_that_are_chance_alone_seldom_seem_to_grow(law: str) -> None:
+    assert share_that_passes(UNIFORM[law]) < 0.06
+
+
+@pytest.mark.parametrize("law", GROWING)
+def test_waits_that_grow_are_seen_to_whatever_their_jitter(law: str) -> None:
+    assert share_that_passes(GROWING[law]) > 0.9
 
 
 def busy(
@@ -53,7 +92,7 @@ def test_waits_without_a_random_part_are_the_same_the_next_time(law: tuple[float
     assert busy(law, again[:4]) is None, "one more could still differ"
     verdict = sure(busy(law, again))
     assert (verdict.result, "the same waits as in back-off" in verdict.did) == (Result.WARNING, True), verdict
-    scattered = sure(busy(law, [*again[:3], again[3] * 0.8]))
+    scattered = sure(busy(law, [*again[:3], again[3] * 0.8, again[4]]))
     assert scattered.result is Result.PASS
 
 
