@@ -1,14 +1,19 @@
 """Judging a stage of which not all was noted; and what was seen, on its way from the lab."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.advice.courses import DEVICE, KNOWN, PATIENCE, dialogue, sure
 from thingmint.lab.advice import judging
 from thingmint.lab.advice.cases import CASES, Case
+from thingmint.lab.advice.scorecard import Score
 from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Result, Verdict
+from thingmint.workflows.lab import advising
 
 
 def case(name: str) -> Case:
@@ -38,3 +43,55 @@ def test_a_device_that_made_it_overflow_by_hammering_is_told_so() -> None:
 def test_a_sight_survives_its_way_as_json(stage: Stage) -> None:
     seen = Seen(1.5, What.STAGE, 3, "dev", stage, 2, flag=True)
     assert Seen.of(seen.as_json()) == seen
+
+
+# --- all of the trial ------------------------------------------------------------------------------------------------
+
+
+class Trial:
+    """One in which something is seen in each stage."""
+
+    def __init__(self, *, before: Sequence[Seen] = KNOWN, **happens: Sequence[Seen]) -> None:
+        self._seen = [*before]
+        self._happens = happens
+
+    def play(self, stage: Stage) -> None:
+        self._seen += [Seen(0.0, What.STAGE, words=stage), *self._happens.get(stage.value, ())]
+
+    def look(self) -> SimpleNamespace:
+        return SimpleNamespace(device=DEVICE, connected=True, unseen=False, now=100.0, seen=(*self._seen,))
+
+
+def scores(trial: Any, *names: str) -> tuple[list[Score], list[Score]]:
+    """As the scorecard has them at the end, and as they were told."""
+    told: list[Score] = []
+    return advising.drive(trial, [case(name) for name in names], PATIENCE, tell=told.append), told
+
+
+KNOCKS = [one for n in range(1, 9) for one in dialogue(n, 0.01 * n, What.CLOSED)]
+ELSE = [*dialogue(50, 0.1), Seen(0.2, What.GREETED, 50, "else")]
+"""Another device, at the same address."""
+
+
+def test_what_another_client_did_is_taken_back_once_it_shows_itself() -> None:
+    at_the_end, told = scores(Trial(refusing=KNOCKS, mute=[*ELSE, *asked()]), "back-off", "no-connack")
+    assert [one.case.name for one in told] == ["back-off", "no-connack", "back-off"]
+    assert (told[0].verdict.result, told[2]) == (Result.FAIL, at_the_end[0])
+    verdict = at_the_end[0].verdict
+    assert (verdict.result, verdict.did.startswith("After all: It did not come back")) == (Result.NOT_SEEN, True)
+    assert "another client (else)" in verdict.did
+
+
+def asked() -> list[Seen]:
+    """The device gives up waiting for a CONNACK, and tries again."""
+    gave_up = [
+        *dialogue(30, 0.3, What.GREETED, What.CONNECT),
+        Seen(1.0, What.CLOSED, 30, flag=True),
+        *dialogue(31, 1.1),
+    ]
+    return [replace(one, device=DEVICE) for one in gave_up]
+
+
+def test_a_verdict_that_stands_is_told_once() -> None:
+    at_the_end, told = scores(Trial(refusing=KNOCKS, mute=asked()), "back-off", "no-connack")
+    assert told == at_the_end

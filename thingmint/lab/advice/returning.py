@@ -15,10 +15,11 @@ _HAMMERING = 4.0
 """Attempts a second."""
 _MOST = 7
 """Waits that are waited for where the first ones do not tell whether they grow."""
-# Waits grow if the longest is 5 times the longest that would do if each were twice as long as the one before; or, as where
-# a limit is reached soon, if the second and all after it are each 1.4 times what was before. Of 20,000 devices each that
-# were simulated, with 5 to 7 waits, these pass: with waits of 0 to 10 s by chance 4.6 %, of 5 to 15 s 0.1 %; doubled ones
-# with full jitter 99.8 %, up to a limit of 8 s 94 %, with equal jitter or 20 % of it all; decorrelated jitter 73 %.
+# Of waits that double, each says by itself how long the first may have been. They grow if the longest is 5 times the
+# longest of these; or, where a limit is reached soon, if the second is 1.4 times the first, and all others that of the
+# second. Of 20,000 devices each that were simulated, with 5 to 7 waits, these pass: with waits of 0 to 10 s by chance
+# 4.6 %, of 5 to 15 s 0.1 %; with doubled ones and full jitter 99.8 %, up to a limit of 8 s 94 %, with equal jitter or 20 %
+# of it all; with decorrelated jitter 73 %.
 _GROWTH, _STEP = 5.0, 1.4
 _EVEN = 1.3  # the longest wait against the shortest: what a network alone makes of equal ones
 # Jitter is what makes the second time another than the first. What libraries recommend moves a wait by at least a fifth

@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from thingmint.errors import CheckError, InputError
@@ -225,7 +226,28 @@ def drive(
         scores.append(Score(case, verdict))
         tell(scores[-1])
         stays_away = stays_away or not _back(trial, patience)
-    return scores
+    return _after_all(trial, scores, patience, tell)
+
+
+def _after_all(
+    trial: "Trial", scores: "Sequence[Score]", patience: float, tell: "Callable[[Score], None]"
+) -> "list[Score]":
+    """The scores by all that was seen; those with another result are told again."""
+    from thingmint.lab.advice import judging
+
+    look = trial.look()
+
+    def again(score: "Score") -> "Score":
+        if score.verdict.did == UNSEEN:
+            return score
+        verdict = judging.after_all(score.case, score.verdict, look.seen, look.device, patience=patience)
+        return replace(score, verdict=verdict)
+
+    found = [again(one) for one in scores]
+    for before, now in zip(scores, found, strict=True):
+        if now != before:
+            tell(now)
+    return found
 
 
 def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[], None]) -> "Verdict":
