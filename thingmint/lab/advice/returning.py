@@ -112,7 +112,7 @@ def _no_connect(course: Course) -> str:
 
 def _stayed_away(course: Course, why: str) -> Verdict:
     if course.doubt:
-        return course.missed(f"It did not come back within {course.patience:g} s")
+        return course.missed(f"It was not seen to come back within {course.patience:g} s")
     return failed(f"It did not come back within {course.patience:g} s after {why}.", cures.RETURN)
 
 
