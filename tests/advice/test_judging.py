@@ -78,7 +78,10 @@ def test_what_another_client_did_is_taken_back_once_it_shows_itself() -> None:
     assert [one.case.name for one in told] == ["back-off", "no-connack", "back-off"]
     assert (told[0].verdict.result, told[2]) == (Result.FAIL, at_the_end[0])
     verdict = at_the_end[0].verdict
-    assert (verdict.result, verdict.did.startswith("After all: It was not seen to come back")) == (Result.NOT_SEEN, True)
+    assert (verdict.result, verdict.did.startswith("After all: It was not seen to come back")) == (
+        Result.NOT_SEEN,
+        True,
+    )
     assert "another client (else)" in verdict.did
 
 

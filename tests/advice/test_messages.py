@@ -61,6 +61,14 @@ def test_a_burst_has_time_to_come_again_whole() -> None:
     assert judged(*lost, *again[:14], *after(*later, at=5.0)).result is Result.FAIL, "the last one is missing"
 
 
+def test_a_burst_of_messages_that_are_alike_has_as_much_time() -> None:
+    burst = [published(1.0 + 0.01 * n, 1, "same", n) for n in range(8)]
+    again = acknowledged(*(replace(one, at=3.0 + 0.15 * n, connection=2, flag=True) for n, one in enumerate(burst)))
+    lost = [*acknowledged(published(0.5, 1, "same", 30)), *burst, Seen(2.0, What.CLOSED, 1)]
+    assert messages.sends_again(course(*lost, *again[:14])) is None
+    assert judged(*lost, *again).result is Result.PASS
+
+
 def test_a_duplicate_with_the_same_packet_id_is_the_message_whatever_it_says() -> None:
     alike = losing("same", "same")
     verdict = judged(*alike, published(3.0, 2, "same", 8, again=True))
@@ -95,7 +103,7 @@ def test_a_device_that_goes_through_its_states_has_sent_none_again_for_certain(l
 
 
 def test_a_device_that_says_the_same_each_time_has_not_sent_it_again_for_certain() -> None:
-    fresh = after(*["same"] * 5)
+    fresh = after(*["same"] * 6)
     verdict = judged(*losing("same", "same"), *fresh)
     assert verdict.result is Result.NOT_SEEN
     assert "Its messages are alike" in verdict.did

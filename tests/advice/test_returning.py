@@ -69,6 +69,13 @@ def test_waits_that_grow_are_seen_to_whatever_their_jitter(law: str) -> None:
     assert share_that_passes(GROWING[law]) > 0.9
 
 
+def test_even_waits_are_known_at_once_and_others_are_waited_for() -> None:
+    assert "evenly" in sure(returning.backs_off(course(*attempts(0.4, 2.0, 2.0, 2.0, 2.1)))).did
+    some = (3.0, 1.1, 2.0, 1.1, 2.0, 3.0)
+    assert returning.backs_off(course(*attempts(*some))) is None
+    assert "do not clearly grow" in sure(returning.backs_off(course(*attempts(*some, 2.0)))).did
+
+
 def busy(
     before: Sequence[float], waits: Sequence[float], *, over: bool = False, handshake: float = 0.01
 ) -> Verdict | None:

@@ -8,10 +8,8 @@ from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
 _LATER = 5  # new messages, and one more for each that was lost: among them what was lost would have come
-_OTHERS, _OTHERS_AFTER = (
-    4,
-    2,
-)  # messages by which one that says the same as the lost one is told from a state that returns
+# By so many others, and so many after it, a message that says the same as the lost one is told from a state that returns.
+_OTHERS, _OTHERS_AFTER = 4, 2
 _ENOUGH = 3  # messages at QoS 0 that show that it sends no others
 
 
@@ -33,13 +31,14 @@ def sends_again(course: Course) -> Verdict | None:
     unproven = [one for one in lost if not any(_is_again(one, other) for other in later)]
     if not unproven:
         return passed("It sent the message again, marked as a duplicate, after it had connected again.")
+    fresh = [one for one in later if not one.flag]
     if _alike(course, lost, unproven):
-        enough = len(later) >= _LATER or course.over
+        enough = len(fresh) >= len(lost) + _LATER or course.over
         return not_seen("Its messages are alike: whether the lost one came again, nothing tells.") if enough else None
     said = [one.words for one in later]
     if all(one.words in said for one in unproven):
         return _by_words(course, lost, max(said.index(one.words) for one in unproven), later)
-    new = [one for one in later if not one.flag and one.words not in {other.words for other in lost}]
+    new = [one for one in fresh if one.words not in {other.words for other in lost}]
     if len(new) >= len(lost) + _LATER:
         return failed("It lost a message at QoS 1: it did not send again what was not acknowledged.", cures.KEEP)
     return _unfinished(course, lost, len(new)) if course.over else None

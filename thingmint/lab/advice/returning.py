@@ -137,13 +137,17 @@ def _uneasy(waits: Sequence[float], why: str) -> Verdict | None:
         )
     if len(waits) > _HAMMERING * sum(waits):
         return failed(f"It hammers: {len(waits)} attempts in {sum(waits):.1f} s after {why}.", cures.BACK_OFF)
-    if max(waits[1:]) < _EVEN * min(waits[1:]):
+    if _even(waits):
         return warned(
             f"It comes back evenly, after {_told(waits)} s: a whole fleet would knock together.", cures.BACK_OFF
         )
     if not _grow(waits):
         return warned(f"It comes back after {_told(waits)} s: the waits do not clearly grow.", cures.BACK_OFF)
     return None
+
+
+def _even(waits: Sequence[float]) -> bool:
+    return max(waits[1:]) < _EVEN * min(waits[1:])
 
 
 def _grow(waits: Sequence[float]) -> bool:
@@ -155,7 +159,7 @@ def _grow(waits: Sequence[float]) -> bool:
 
 
 def _may_grow_yet(course: Course, waits: Sequence[float]) -> bool:
-    return not course.over and _WATCHED - 1 <= len(waits) < _MOST and not _grow(waits)
+    return not course.over and _WATCHED - 1 <= len(waits) < _MOST and not (_even(waits) or _grow(waits))
 
 
 def _told(waits: Sequence[float]) -> str:
