@@ -26,7 +26,7 @@ from thingmint.lab.state import LabFolder
 from thingmint.lab.trials import Trial
 from thingmint.session import Session, make_session
 from thingmint.target import PROVISIONING_DEVICES
-from thingmint.workflows.lab import advising
+from thingmint.workflows.lab import advising, driving
 
 Files = tuple[Path, Path]
 
@@ -64,7 +64,7 @@ def own(trial: Trial) -> list[Seen]:
 
 def scores(trial: Trial, *names: str) -> dict[str, tuple[Result, str]]:
     cases = [one for one in CASES if one.name in names]
-    return {one.case.name: (one.verdict.result, one.verdict.did) for one in advising.drive(trial, cases, 0.3)}
+    return {one.case.name: (one.verdict.result, one.verdict.did) for one in driving.drive(trial, cases, 0.3)}
 
 
 def test_a_certificate_that_was_refused_makes_nobody_known(bench: Bench, lab: Lab, tmp_path: Path) -> None:

@@ -44,9 +44,10 @@ class What(StrEnum):
     PUBACK = "puback"
     PING = "ping"
     DESIRED = "desired"  # the service wants the interval `number`
-    REPORTED = "reported"  # the device reports `words`
-    ANSWERED = "answered"  # a call of its method, with the status `number`; `flag`: it takes calls
+    REPORTED = "reported"  # the device reports the interval `words`, as JSON; empty: something else
+    ANSWERED = "answered"  # a call of its method, with the status `number`; `flag`: it takes calls, now
     UNASKED = "unasked"  # nothing could be asked of it: `words` say why
+    DISCONNECT = "disconnect"  # the device's packet of that name
     CLOSED = "closed"  # `flag`: by the device, and not by the lab
 
 

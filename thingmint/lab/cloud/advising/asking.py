@@ -2,15 +2,15 @@
 
 import asyncio
 
+from thingmint.lab.advice.requests import METHOD, PROPERTY
 from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.cloud.advising.trial import Trial
 from thingmint.lab.cloud.hub import Hub
 from thingmint.lab.cloud.registry import twins
 
-# What Nordic's sample knows: https://github.com/nrfconnect/sdk-nrf/tree/main/samples/net/azure_iot_hub
-PROPERTY, METHOD = "telemetryInterval", "led"
 _USUAL_INTERVAL = 20
 _CALL_SECONDS = 300.0
+_LOOK_SECONDS = 0.1
 
 
 def desire(hub: Hub, trial: Trial) -> None:
@@ -27,17 +27,18 @@ def desire(hub: Hub, trial: Trial) -> None:
 
 
 def call(hub: Hub, trial: Trial) -> None:
+    """As soon as the device takes calls: on a slow network it subscribes a while after it has connected."""
     line = hub.lines.get(trial.device)
     if line is None:
         _unasked(
             hub, trial, f"the device {trial.device!r} is not connected" if trial.device else "no device was let in"
         )
-        return
-    if not line.takes_calls:
+    elif not line.takes_calls:
         trial.note(Seen(trial.now, What.ANSWERED, device=trial.device))
-        return
 
     async def ask() -> None:
+        while (line := hub.lines.get(trial.device)) is None or not line.takes_calls:  # noqa: ASYNC110 - a line tells nobody
+            await asyncio.sleep(_LOOK_SECONDS)
         try:
             status, _ = await line.call(METHOD, b"1", _CALL_SECONDS)
         except (TimeoutError, ConnectionError):

@@ -6,6 +6,7 @@ import hashlib
 import ssl
 from typing import Protocol, Self
 
+from thingmint.lab.advice.requests import interval_in
 from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.cloud.advising.trial import Trial
 from thingmint.lab.cloud.greeting import DeviceGreeting
@@ -24,7 +25,6 @@ _ALERTS = {
 }
 _BEGIN = frozenset({What.OPENED, What.SHOWN, What.GREETED, What.LET_IN})
 _REPORTED = "$iothub/twin/PATCH/properties/reported/"
-_LONGEST_REPORT = 4096
 
 
 class Watch(Protocol):
@@ -216,11 +216,12 @@ class Watched:
             case Connect():
                 note(What.CONNECT, number=packet.keep_alive, flag=packet.clean_session)
             case Publish() if packet.topic.startswith(_REPORTED):
-                note(What.REPORTED, packet.payload[:_LONGEST_REPORT].decode(errors="replace"))
+                note(What.REPORTED, interval_in(packet.payload))
             case Publish() if "/messages/events" in packet.topic:
                 digest = hashlib.sha256(packet.topic.encode() + b"\0" + packet.payload).hexdigest()[:16]
                 note(What.PUBLISH, digest, packet.qos, flag=packet.again, packet=packet.packet_id)
             case PingReq():
                 note(What.PING)
             case Disconnect():
+                note(What.DISCONNECT)
                 self._sighting.left()
