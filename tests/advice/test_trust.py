@@ -47,6 +47,13 @@ def test_a_device_that_looks_after_the_handshake_is_told_so() -> None:
     assert (verdict.result, "before CONNECT" in verdict.did) == (Result.WARNING, True)
 
 
+def test_somebody_elses_end_is_none_of_a_connection_that_the_device_is_opening() -> None:
+    """Between its handshake and its CONNECT another connection without a name may end."""
+    refusal = [replace(one, flag=True) if one.what is What.CLOSED else one for one in broken(1, 1.0, "alert", 48)]
+    greeted = [replace(one, device=DEVICE) for one in dialogue(2, 1.3, What.GREETED, shown="other")]
+    assert trust.refuses_expired(told(*refusal, *greeted, now=1.4)) is None
+
+
 def test_a_handshake_of_the_devices_own_wins_over_a_refusal_without_a_name() -> None:
     refusal = broken(1, 1.0, "alert", 48)
     assert trust.refuses_expired(told(*refusal, now=3.5)) is None, "it may come in yet"

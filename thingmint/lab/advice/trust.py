@@ -42,8 +42,8 @@ def _refuses(course: Course, accepted: str, cure: str) -> Verdict | None:
     at_the_bad_one = _at_another_certificate(course)
     if any(one.what is What.CONNECT for one in at_the_bad_one):
         return failed(f"It accepted {accepted}, and went on as if nothing were wrong.", cure)
-    if any(one.what is What.GREETED for one in at_the_bad_one):
-        if any(one.what is What.CLOSED and one.flag for one in at_the_bad_one):
+    if greeted := {one.connection for one in at_the_bad_one if one.what is What.GREETED}:
+        if any(one.what is What.CLOSED and one.flag and one.connection in greeted for one in at_the_bad_one):
             return warned(f"It completed the handshake with {accepted}, and ended the connection before CONNECT.", cure)
         return failed(f"It accepted {accepted}, and said no more.", cure) if course.over else None
     return _broken_off(course, at_the_bad_one, lambda alert: passed(f"It broke the handshake off ({alert.words})."))
