@@ -76,6 +76,13 @@ def test_even_waits_are_known_at_once_and_others_are_waited_for() -> None:
     assert "do not clearly grow" in sure(returning.backs_off(course(*attempts(*some, 2.0)))).did
 
 
+def test_a_connection_that_is_ended_in_the_moment_in_which_it_began_has_a_wait_before_it() -> None:
+    """As the lab's clock has it, of milliseconds."""
+    ends = [Seen(0.5 * n, What.CLOSED, n) for n in range(6)]
+    seen = [one for end in ends for one in (Seen(end.at, What.OPENED, end.connection, peer=HOME), end)]
+    assert "after 0.5, 0.5, 0.5, 0.5, 0.5 s" in sure(returning.backs_off(course(*seen[1:]))).did
+
+
 def busy(
     before: Sequence[float], waits: Sequence[float], *, over: bool = False, handshake: float = 0.01
 ) -> Verdict | None:

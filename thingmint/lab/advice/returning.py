@@ -121,8 +121,11 @@ def _waits(course: Course, attempts: Sequence[Seen]) -> dict[int, float]:
 
     A device that was away when the stage began has no wait before its first attempt.
     """
-    ends = [one.at for one in course.all(What.CLOSED)]
-    before = (max((end for end in ends if end <= one.at), default=None) for one in attempts)
+    ends = course.all(What.CLOSED)
+    before = (
+        max((end.at for end in ends if end.at <= one.at and end.connection != one.connection), default=None)
+        for one in attempts
+    )
     return {
         number: one.at - end for number, (one, end) in enumerate(zip(attempts, before, strict=True)) if end is not None
     }
