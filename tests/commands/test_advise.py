@@ -1,6 +1,7 @@
 """advise at the command line: a scorecard to read or as JSON, an exit code, and a lab that is as before."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -96,6 +97,17 @@ def test_azure_does_not_misbehave_on_purpose(bare: CommandLine) -> None:
     done = bare("advise", "--imei", IMEI, THINGMINT_TARGET="azure")
     assert done.returncode == 2
     assert "only the lab misbehaves on purpose" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes a stream")
+def test_a_closed_stdout_is_told_before_anything_is_done(bare: CommandLine) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"exec '{INVOKE}' advise --imei {IMEI} --json >&-"], cwd=ROOT, env=bare.environment, check=False,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "stdout is closed, so that nothing can be shown" in done.stderr
+    assert not bare.workspace.exists()
 
 
 def test_dry_starts_nothing(bare: CommandLine) -> None:

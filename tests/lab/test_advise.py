@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 import urllib.error
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.lab.clients import wait_until
+from tests.lab.clients import connect_packet, wait_until
 from tests.lab.trial import operating, tags
 from tests.verified import Bench, verified_lab
 from thingmint import config
@@ -26,6 +28,7 @@ from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Result
 from thingmint.lab.chaos import Chaos
 from thingmint.lab.cloud import server
+from thingmint.lab.cloud.advising import asking as asking_a_device
 from thingmint.lab.cloud.advising.trial import MOST_IN_A_STAGE
 from thingmint.lab.cloud.advising.watch import Watch
 from thingmint.lab.cloud.faults.faults import Faults, Source
@@ -34,7 +37,7 @@ from thingmint.lab.cloud.faults.seeded import Seeded
 from thingmint.lab.cloud.journal import Journal
 from thingmint.lab.state import LabFolder, Role
 from thingmint.lab.thing import manners, operation
-from thingmint.workflows.lab import advising
+from thingmint.workflows.lab import driving
 
 CHAOS = Seeded(Chaos(seed=7, rate=1.0))
 
@@ -49,7 +52,7 @@ def test_a_device_that_is_connected_already_and_does_not_come_back_has_connected
     cases = [one for one in CASES if one.name in {"connect", "back-off"}]
     with operating(bench, ["no-return"]), trials.begun(bench.lab, "dev-1") as trial:
         assert trial.look().connected
-        first, second = advising.drive(trial, cases, 1.0)
+        first, second = driving.drive(trial, cases, 1.0)
     assert first.verdict.result is Result.PASS
     assert first.verdict.did.startswith("It was connected when this began, by TLSv1.2 ")
     assert second.verdict.result is Result.FAIL, second
@@ -121,6 +124,14 @@ def test_without_an_id_the_device_that_connects_is_the_one(bench: Bench) -> None
         assert trial.look().device == "dev-1"
 
 
+def test_a_device_that_takes_its_leave_is_told_from_one_that_breaks_off(bench: Bench) -> None:
+    with trials.begun(bench.lab, "dev-1") as trial:
+        with operating(bench, []):
+            pass
+        wait_until(lambda: any(one.what is What.CLOSED for one in trial.look().seen))
+        assert What.DISCONNECT in [one.what for one in trial.look().seen]
+
+
 def test_other_devices_are_answered_as_always_on_their_open_connections(bench: Bench, tmp_path: Path) -> None:
     """But for the server's certificate, which is shown before anybody can know who asks."""
     certificate, key = bench.subca.issue("dev-1").save(tmp_path, "dev-1", bench.subca)
@@ -158,9 +169,51 @@ def test_no_such_stage_is_an_answer_and_no_crash(bench: Bench) -> None:
 def test_nobody_who_switches_a_device_on_is_waited_for_twice_and_no_more(bench: Bench) -> None:
     """It is off from the beginning."""
     with trials.begun(bench.lab, "dev-1") as trial:
-        scores = advising.drive(trial, CASES, 0.3)
+        scores = driving.drive(trial, CASES, 0.3)
     assert {one.verdict.result for one in scores} <= {Result.NOT_SEEN, Result.FAIL}
-    assert [one.verdict.did for one in scores].count(advising.UNSEEN) >= len(CASES) - 5
+    assert [one.verdict.did for one in scores].count(driving.UNSEEN) >= len(CASES) - 5
+
+
+@contextlib.contextmanager
+def slow_once(bench: Bench, tmp_path: Path, seconds: float) -> Iterator[None]:
+    """A device that connects, comes back after so long when it was ended first, and from then on at once."""
+    context = ssl.create_default_context(cafile=str(bench.target.ca_file))
+    context.load_cert_chain(*bench.subca.issue("dev-1").save(tmp_path, "dev-1", bench.subca))
+    hello = connect_packet("dev-1", f"{bench.target.hub_host}/dev-1/?api-version=2019-10-01")
+    off = threading.Event()
+
+    def live() -> None:
+        waits = chain([seconds], repeat(0.05))
+        while not off.is_set():
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", bench.lab.mqtt_port)) as plain,
+                context.wrap_socket(plain, server_hostname=bench.target.hub_host) as secured,
+            ):
+                secured.settimeout(0.05)
+                secured.sendall(hello)
+                while not off.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        if not secured.recv(4096):
+                            break
+            off.wait(next(waits))
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        wait_until(lambda: (found := bench.devices.get("dev-1")) and found.connection_state == "Connected")
+        yield
+    finally:
+        off.set()
+        thread.join()
+
+
+def test_a_device_that_was_slow_once_and_comes_back_by_itself_is_switched_no_more(bench: Bench, tmp_path: Path) -> None:
+    switched: list[float] = []
+    cases = [one for one in CASES if one.name in {"connect", "back-off", "busy-hub", "unknown-ca", "method"}]
+    with slow_once(bench, tmp_path, 2.4), trials.begun(bench.lab, "dev-1") as trial:
+        scores = driving.drive(trial, cases, 2.0, off_and_on=lambda: switched.append(trial.look().now))
+    assert len(switched) == 1, scores
 
 
 @pytest.fixture
@@ -234,6 +287,32 @@ def test_it_is_a_message_whose_acknowledgement_is_forgotten(watch: Watch) -> Non
     trial.note(Seen(trial.now, What.PUBLISH, 1, "dev-1", "digest", 1, packet=9))
     assert watch.faults.draw(Point.PUBACK, "dev-1")
     assert watch.faults.draw(Point.PUBACK, "dev-1") is None, "one message is forgotten"
+
+
+def test_a_method_is_called_as_soon_as_the_device_takes_calls(watch: Watch) -> None:
+    """On a slow network it subscribes a while after it has connected."""
+    trial = watch.begin("dev-1", frozenset())
+    calls: list[str] = []
+
+    async def answer(method: str, _body: bytes, _seconds: float) -> tuple[int, bytes]:
+        calls.append(method)
+        return 200, b"{}"
+
+    def answered() -> list[bool]:
+        return [one.flag for one in trial.seen if one.what is What.ANSWERED]
+
+    async def course() -> None:
+        line = SimpleNamespace(takes_calls=False, call=answer)
+        hub: Any = SimpleNamespace(lines={"dev-1": line})
+        asking_a_device.call(hub, trial)
+        await asyncio.sleep(0)
+        assert (answered(), calls) == ([False], [])
+        line.takes_calls = True
+        while len(answered()) < 2:  # noqa: ASYNC110 - what is noted tells nobody
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(course(), 5))
+    assert (answered(), calls) == ([False, True], ["led"])
 
 
 def test_the_labs_housekeeping_goes_on_where_one_job_fails(

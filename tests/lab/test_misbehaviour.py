@@ -206,7 +206,8 @@ def test_an_answer_of_mqtt_goes_wrong(
     async def converse() -> Wire:
         wire, plan = Wire(), Once(point, fault)
         journal = Journal(LabFolder(lab.folder))
-        stream = Unreliable(wire, Faults(journal, plan), "thing")
+        faults = Faults(journal, plan)
+        stream = Unreliable(wire, lambda at: faults.draw(at, "thing"))
         try:
             await stream.send(YES)
             await stream.send(ACK + PING)  # two at once, as a busy hub would
@@ -225,7 +226,8 @@ def test_a_no_of_the_hubs_own_stays_as_it_is(lab: RunningLab) -> None:
     wire, plan = Wire(), Once(Point.CONNACK, Fault(Kind.REFUSED))
     journal = Journal(LabFolder(lab.folder))
     refusal = packets.connack(packets.NOT_AUTHORIZED)
-    asyncio.run(Unreliable(wire, Faults(journal, plan), "thing").send(refusal))
+    faults = Faults(journal, plan)
+    asyncio.run(Unreliable(wire, lambda at: faults.draw(at, "thing")).send(refusal))
     journal.close()
     assert wire.sent == refusal
     assert plan.asked == []

@@ -16,7 +16,7 @@ from thingmint.lab.advice.cases import CASES
 from thingmint.lab.advice.scorecard import Score
 from thingmint.lab.advice.verdict import Result
 from thingmint.lab.thing import manners, operation
-from thingmint.workflows.lab import advising
+from thingmint.workflows.lab import driving
 
 Scores = dict[str, Score]
 Trials = dict[str, Future[Scores]]
@@ -61,7 +61,7 @@ def scorecard(bench: Bench, faults: list[str], *names: str, patience: float = PA
         trials.begun(bench.lab, "dev-1") as trial,
         operation.operating(bench.target, "dev-1", tags(bench), (10, 11), manners.parse(faults)) as switch,
     ):
-        return {one.case.name: one for one in advising.drive(trial, cases, patience, off_and_on=switch.off_and_on)}
+        return {one.case.name: one for one in driving.drive(trial, cases, patience, off_and_on=switch.off_and_on)}
 
 
 # Each a lab of its own, side by side: for most of their time they wait.

@@ -23,6 +23,8 @@ class Look:
     device: str
     """Empty as long as none connected, where any will do."""
     connected: bool
+    unseen: bool
+    """Whether it is connected by a websocket, where a trial sees nothing."""
     now: float
     """In seconds since the trial began."""
     seen: tuple[Seen, ...]
@@ -41,7 +43,7 @@ class Trial:
     def look(self) -> Look:
         answer = self._ask("GET", "/lab/advise", after=str(len(self._seen)))
         self._seen += map(Seen.of, answer["seen"])
-        return Look(answer["device"], answer["connected"], answer["now"], tuple(self._seen))
+        return Look(answer["device"], answer["connected"], answer["unseen"], answer["now"], tuple(self._seen))
 
     def _ask(self, method: str, path: str, **query: str) -> Any:
         return _ask(self._lab, method, f"{path}?{urlencode({'trial': self._token, **query})}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from thingmint.lab.advice import messages, returning, trust
+from thingmint.lab.advice import messages, requests, returning, silence, trust
 from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import Stage
 from thingmint.lab.advice.verdict import Verdict
@@ -88,15 +88,15 @@ CASES = (
         "stops answering, pings as well",
         "notices within its keep-alive, and connects again",
         Stage.SILENT,
-        messages.notices_silence,
+        silence.notices_silence,
     ),
     Case(
         "twin",
         "changes the desired telemetryInterval in its twin",
         "takes it over, and reports it back",
         Stage.DESIRED,
-        messages.obeys,
+        requests.obeys,
     ),
-    Case("method", "calls its direct method led", "answers", Stage.CALLED, messages.answers),
+    Case("method", "calls its direct method led", "answers", Stage.CALLED, requests.answers),
     Case("session", "keeps its session", "takes it up again", Stage.NORMAL, messages.takes_up_session),
 )

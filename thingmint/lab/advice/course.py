@@ -70,6 +70,12 @@ class Course:
         return not_seen(f"{told}; {self.doubt}." if self.doubt else f"{told}.")
 
     @property
+    def unasked(self) -> str:
+        """Why the service could not ask in the stage what it would have; empty if it could, or could later."""
+        asked = [one for one in self._everything if one.what in {What.UNASKED, What.DESIRED, What.ANSWERED}]
+        return asked[-1].words if asked and asked[-1].what is What.UNASKED else ""
+
+    @property
     def overflow(self) -> int:
         """The number of events after which no more were noted; 0 if all were."""
         return next((one.number for one in self._everything if one.what is What.OVERFLOW), 0)

@@ -1,14 +1,15 @@
-"""Cases of an open connection: messages, keep-alive and session."""
+"""Cases of messages: the device's own that get lost, and those that a session would keep for it."""
 
-import json
+from collections import Counter
 
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
-_FAIR = 5  # later messages among which the lost one may be
-_UNKNOWN = (404, 405, 501)  # what HTTP, whose numbers IoT Hub's examples use, has for it: RFC 9110, 15.5 and 15.6
+_LATER = 5  # new messages, and one more for each that was lost: among them what was lost would have come
+# By so many others, and so many after it, a message that says the same as the lost one is told from a state that returns.
+_OTHERS, _OTHERS_AFTER = 4, 2
 _ENOUGH = 3  # messages at QoS 0 that show that it sends no others
 
 
@@ -16,7 +17,7 @@ def sends_again(course: Course) -> Verdict | None:
     """A message's PUBACK did not come, and the connection broke.
 
     MQTT 3.1.1, 4.4: in a session that goes on, the message comes again with DUP and its packet id. In another session it
-    is told by what it says, if the device does not say the same all the time.
+    is told by what it says, where the device says nothing twice.
     """
     published = course.all(What.PUBLISH)
     lost = _lost(course)
@@ -27,17 +28,48 @@ def sends_again(course: Course) -> Verdict | None:
             return None
         return not_seen(f"It sent no message {'at QoS 1 ' if published else ''}within {course.patience:g} s.")
     later = [one for one in published if one.at >= lost[-1].at and one.connection != lost[-1].connection]
-    if all(any(_is_again(one, other) for other in later) for one in lost):
+    unproven = [one for one in lost if not any(_is_again(one, other) for other in later)]
+    if not unproven:
         return passed("It sent the message again, marked as a duplicate, after it had connected again.")
-    words = {one.words for one in lost}
-    enough = len(later) >= _FAIR or course.over
-    if _alike(course, lost, later):
+    fresh = [one for one in later if not one.flag]
+    if _alike(course, lost, unproven):
+        enough = len(fresh) >= len(lost) + _LATER or course.over
         return not_seen("Its messages are alike: whether the lost one came again, nothing tells.") if enough else None
-    if words <= {one.words for one in later}:
-        return passed("It sent the message again after it had connected again.")
-    if enough:
+    said = [one.words for one in later]
+    if all(one.words in said for one in unproven):
+        return _by_words(course, lost, max(said.index(one.words) for one in unproven), later)
+    new = [one for one in fresh if one.words not in {other.words for other in lost}]
+    if len(new) >= len(lost) + _LATER:
         return failed("It lost a message at QoS 1: it did not send again what was not acknowledged.", cures.KEEP)
-    return None
+    return _unfinished(course, lost, len(new)) if course.over else None
+
+
+def _by_words(course: Course, lost: list[Seen], last: int, later: list[Seen]) -> Verdict | None:
+    """What was lost seems to have come again, up to the `last` one of those: others tell whether all that it says is new."""
+    others = {one.words for one in _first_hand(course, lost)} - {one.words for one in lost}
+    if len(others) >= _OTHERS and len({one.words for one in later[last + 1 :]} & others) >= _OTHERS_AFTER:
+        return passed("It sent the message again, which is known by what it says, after it had connected again.")
+    if not course.over:
+        return None
+    return not_seen(
+        "A message came again, or another one that says the same: so few messages do not tell (a longer --patience does)."
+    )
+
+
+def _unfinished(course: Course, lost: list[Seen], new: int) -> Verdict:
+    """What was lost has not come again, nor enough else to be sure that it does not come."""
+    waited = course.began + course.patience - lost[-1].at
+    if waited < course.patience / 2:
+        return not_seen(
+            f"It sent a message so late that only {waited:.1f} s were left (a longer --patience leaves more)."
+        )
+    if not any(one.what is What.CONNECT and one.at > lost[-1].at for one in course.since):
+        if course.doubt:
+            return course.missed("It did not come back to send the message again")
+        return failed("It lost a message at QoS 1: it did not come back to send it again.", cures.KEEP)
+    return not_seen(
+        f"Of what was lost not all had come again when it had sent {new} more messages (a longer --patience shows more)."
+    )
 
 
 def _lost(course: Course) -> list[Seen]:
@@ -53,45 +85,30 @@ def _lost(course: Course) -> list[Seen]:
     return []
 
 
-def _alike(course: Course, lost: list[Seen], later: list[Seen]) -> bool:
-    """Whether the device says the same again and again, so that a message is not known by what it says."""
-    words = {one.words for one in lost}
-    before = [
-        one.words for one in course.seen if one.what is What.PUBLISH and not one.flag and one not in (*lost, *later)
+def _alike(course: Course, lost: list[Seen], unproven: list[Seen]) -> bool:
+    """Whether the device says something twice, so that a message is not known by what it says."""
+    first_hand = _first_hand(course, lost)
+    words = [one.words for one in unproven]
+    before = {one.words for one in first_hand if one.at < lost[-1].at}
+    most = max(Counter(one.words for one in first_hand).values(), default=0)
+    return most > 1 or len(set(words)) < len(words) or bool(before & set(words))
+
+
+def _first_hand(course: Course, lost: list[Seen]) -> list[Seen]:
+    """Its other messages of the trial that arrived, for all that the device knows: it had no reason to send them twice."""
+    acknowledged = {(one.connection, one.packet) for one in course.seen if one.what is What.PUBACK}
+    return [
+        one
+        for one in course.seen
+        if one.what is What.PUBLISH
+        and not one.flag
+        and one not in lost
+        and (not one.number or (one.connection, one.packet) in acknowledged)
     ]
-    said = [*before, *(one.words for one in later if one.words not in words)]
-    return bool(words & set(before)) or 2 * len(set(said)) <= len(said)
 
 
 def _is_again(lost: Seen, later: Seen) -> bool:
     return later.flag and (later.packet, later.words) == (lost.packet, lost.words)
-
-
-def notices_silence(course: Course) -> Verdict | None:
-    """On the open connection nothing was answered any more."""
-    keep_alive = course.keep_alive
-    if keep_alive == 0:
-        return failed("It asked for no keep-alive: it never notices a hub that is gone.", cures.KEEP_ALIVE)
-    if keep_alive is not None and 2 * keep_alive > course.patience:
-        return not_seen(
-            f"Its keep-alive of {keep_alive} s is longer than was waited for: --patience {3 * keep_alive} shows it."
-        )
-    ended = next((one for one in course.since if one.what in {What.CLOSED, What.OPENED}), None)
-    if ended and ended.what is What.CLOSED and not ended.flag:
-        return failed("It fell silent itself, and the hub ended the connection.", cures.KEEP_ALIVE)
-    if ended and (back := course.first(What.CONNECT)):
-        return passed(
-            f"It noticed after {ended.at - course.began:.1f} s (its keep-alive is {keep_alive} s), "
-            f"and connected again {back.at - ended.at:.1f} s later."
-        )
-    if not course.over:
-        return None
-    if ended:
-        return failed("It noticed, and did not connect again.", cures.RETURN)
-    pings = len(course.all(What.PING))
-    return failed(
-        f"It did not notice for {course.patience:g} s: {pings} pings stayed without an answer.", cures.KEEP_ALIVE
-    )
 
 
 def takes_up_session(course: Course) -> Verdict | None:
@@ -103,40 +120,3 @@ def takes_up_session(course: Course) -> Verdict | None:
             "It asks for a clean session: what was sent to it while it was away may be lost to it.", cures.SESSION
         )
     return passed("It takes its session up again (clean session: no).")
-
-
-def obeys(course: Course) -> Verdict | None:
-    """Its twin's telemetryInterval was changed; a device that takes it over reports it back."""
-    wanted = next((one.number for one in course.all(What.DESIRED)), None)
-    if wanted is not None and any(_interval(one.words) == wanted for one in course.all(What.REPORTED)):
-        return passed(f"It took over the desired telemetryInterval of {wanted} s, and reported it back.")
-    if not course.over:
-        return None
-    return warned(
-        "It did not report the desired telemetryInterval back: it does not use it, or lost it.", cures.DESIRED
-    )
-
-
-def answers(course: Course) -> Verdict | None:
-    """Its method `led` was called."""
-    answered = next(iter(course.all(What.ANSWERED)), None)
-    if answered is None:
-        return failed("It did not answer the call of its method led.", cures.METHOD) if course.over else None
-    if not answered.flag:
-        return warned("It takes no calls: it has not subscribed to $iothub/methods/POST/#.", cures.METHOD)
-    told = f"It answered the call of its method led with status {answered.number}"
-    if 200 <= answered.number < 300:
-        return passed(f"{told}.")
-    if answered.number in _UNKNOWN:
-        return warned(
-            f"{told}: it knows no such method, and says so; how it answers one of its own was not seen.", cures.LED
-        )
-    return failed(f"{told}: the call went wrong in it.", cures.STATUS)
-
-
-def _interval(report: str) -> object:
-    try:
-        values = json.loads(report)
-    except ValueError:
-        return None
-    return values.get("telemetryInterval") if isinstance(values, dict) else None

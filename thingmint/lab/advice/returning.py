@@ -7,13 +7,20 @@ from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.advice.verdict import Verdict, failed, passed, warned
 
-WATCHED = 4
-"""Waits that tell whether they grow."""
-COMPARED = 5
-"""Waits that tell whether they are the same the next time."""
-HAMMERING = 4.0
+_WATCHED = 4
+"""Waits that tell something at all, where the time was too short for more."""
+_COMPARED = 5
+"""Waits that tell whether they grow, and whether they are the same the next time."""
+_HAMMERING = 4.0
 """Attempts a second."""
-_GROWTH = 1.5
+_MOST = 7
+"""Waits that are waited for where the first ones do not tell whether they grow."""
+# Of waits that double, each says by itself how long the first may have been. They grow if the longest is 5 times the
+# longest of these; or, where a limit is reached soon, if the second is 1.4 times the first, and all others that of the
+# second. Of 20,000 devices each that were simulated, with 5 to 7 waits, these pass: with waits of 0 to 10 s by chance
+# 4.6 %, of 5 to 15 s 0.1 %; with doubled ones and full jitter 99.8 %, up to a limit of 8 s 94 %, with equal jitter or 20 %
+# of it all; with decorrelated jitter 73 %.
+_GROWTH, _STEP = 5.0, 1.4
 _EVEN = 1.3  # the longest wait against the shortest: what a network alone makes of equal ones
 # Jitter is what makes the second time another than the first. What libraries recommend moves a wait by at least a fifth
 # (https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md: 20 % to each side; by half and more:
@@ -26,11 +33,13 @@ _HIDING = 0.1  # of the longest wait: a network that takes longer hides what is 
 def backs_off(course: Course) -> Verdict | None:
     """Each connection was reset."""
     attempts = course.all(What.OPENED)
-    if len(attempts) < COMPARED and not course.over:
+    if len(attempts) < _COMPARED and not course.over:
         return None
     if not attempts:
         return _stayed_away(course, "its connection was ended")
     waits = [*_waits(course, attempts).values()]
+    if _may_grow_yet(course, waits):
+        return None
     return _uneasy(waits, "its connection was ended") or passed(f"It backs off: it came back after {_told(waits)} s.")
 
 
@@ -38,12 +47,14 @@ def bears_a_busy_hub(course: Course) -> Verdict | None:
     """Each CONNECT was answered by CONNACK 3. Its waits are compared with those of the time before."""
     asked = {one.connection for one in course.all(What.CONNECT)}
     attempts = [one for one in course.all(What.OPENED) if one.connection in asked]
-    if len(attempts) < WATCHED and not course.over:
+    if len(attempts) < _COMPARED and not course.over:
         return None
     if not attempts:
         return course.missed(_no_connect(course))
     later = _waits(course, attempts)
     waits = [*later.values()]
+    if _may_grow_yet(course, waits):
+        return None
     if uneasy := _uneasy(waits, "the hub was busy"):
         return uneasy
     before = course.at(Stage.REFUSING)
@@ -52,10 +63,10 @@ def bears_a_busy_hub(course: Course) -> Verdict | None:
     delay = _network_delay(course)
     if any(abs(one - other) > _SAME * max(one, other) + max(_SAME_SECONDS, delay) for one, other in pairs):
         return passed(f"It tries again, after {_told(waits)} s: not the same waits as in back-off.")
-    if len(pairs) < COMPARED and not course.over:
+    if len(pairs) < _COMPARED and not course.over:
         return None
     backs_off = f"It tries again, after {_told(waits)} s"
-    if len(pairs) < WATCHED:
+    if len(pairs) < _WATCHED:
         return warned(
             f"{backs_off}; whether its waits have a random part, so few do not show (a longer --patience does)."
         )
@@ -90,7 +101,7 @@ def hammers(course: Course) -> Verdict | None:
     """Of a stage in which too much happened to see the rest."""
     attempts = course.all(What.OPENED)
     seconds = course.since[-1].at - course.began if course.since else 0.0
-    if len(attempts) > COMPARED and len(attempts) > HAMMERING * seconds:
+    if len(attempts) > _COMPARED and len(attempts) > _HAMMERING * seconds:
         return failed(f"It hammers: {len(attempts)} attempts in {seconds:.1f} s.", cures.BACK_OFF)
     return None
 
@@ -101,7 +112,7 @@ def _no_connect(course: Course) -> str:
 
 def _stayed_away(course: Course, why: str) -> Verdict:
     if course.doubt:
-        return course.missed(f"It did not come back within {course.patience:g} s")
+        return course.missed(f"It was not seen to come back within {course.patience:g} s")
     return failed(f"It did not come back within {course.patience:g} s after {why}.", cures.RETURN)
 
 
@@ -110,8 +121,11 @@ def _waits(course: Course, attempts: Sequence[Seen]) -> dict[int, float]:
 
     A device that was away when the stage began has no wait before its first attempt.
     """
-    ends = [one.at for one in course.all(What.CLOSED)]
-    before = (max((end for end in ends if end <= one.at), default=None) for one in attempts)
+    ends = course.all(What.CLOSED)
+    before = (
+        max((end.at for end in ends if end.at <= one.at and end.connection != one.connection), default=None)
+        for one in attempts
+    )
     return {
         number: one.at - end for number, (one, end) in enumerate(zip(attempts, before, strict=True)) if end is not None
     }
@@ -119,20 +133,36 @@ def _waits(course: Course, attempts: Sequence[Seen]) -> dict[int, float]:
 
 def _uneasy(waits: Sequence[float], why: str) -> Verdict | None:
     """What is wrong with these waits by themselves."""
-    if len(waits) < WATCHED - 1:
+    if len(waits) < _WATCHED - 1:
         told = f"after {_told(waits)} s" if waits else "once"
         return warned(
             f"It came back {told}; whether it backs off, so few attempts do not show (a longer --patience does)."
         )
-    if len(waits) > HAMMERING * sum(waits):
+    if len(waits) > _HAMMERING * sum(waits):
         return failed(f"It hammers: {len(waits)} attempts in {sum(waits):.1f} s after {why}.", cures.BACK_OFF)
-    if max(waits[1:]) < _EVEN * min(waits[1:]):
+    if _even(waits):
         return warned(
             f"It comes back evenly, after {_told(waits)} s: a whole fleet would knock together.", cures.BACK_OFF
         )
-    if waits[-1] < _GROWTH * waits[0]:
-        return warned(f"It comes back after {_told(waits)} s: the waits do not grow.", cures.BACK_OFF)
+    if not _grow(waits):
+        return warned(f"It comes back after {_told(waits)} s: the waits do not clearly grow.", cures.BACK_OFF)
     return None
+
+
+def _even(waits: Sequence[float]) -> bool:
+    return max(waits[1:]) < _EVEN * min(waits[1:])
+
+
+def _grow(waits: Sequence[float]) -> bool:
+    doubled_from = max(wait / 2**number for number, wait in enumerate(waits))
+    if max(waits) >= _GROWTH * doubled_from:
+        return True
+    first, second, *others = waits[:_COMPARED]
+    return second >= _STEP * first and min(others) >= _STEP * second
+
+
+def _may_grow_yet(course: Course, waits: Sequence[float]) -> bool:
+    return not course.over and _WATCHED - 1 <= len(waits) < _MOST and not (_even(waits) or _grow(waits))
 
 
 def _told(waits: Sequence[float]) -> str:

@@ -31,23 +31,27 @@ KEEP_THE_CONNECTION = frozenset({Stage.NORMAL, Stage.FORGETFUL, Stage.SILENT, St
 class What(StrEnum):
     STAGE = "stage"  # the lab took on another stage: `words`
     OVERFLOW = "overflow"  # more than `number` events in the stage: of the rest, none but what is asked for is noted
-    THERE = "there"  # a connection of before the trial; `words` and `number` as at GREETED
+    THERE = "there"  # a device that was connected before the trial; `words` and `number` as at GREETED
     OPENED = "opened"  # TCP
     SHOWN = "shown"  # a server certificate: `words`, empty for the hub's own
     BROKEN_OFF = "broken-off"  # the handshake failed: `words`, and the alert `number` that the client sent (0: none)
     GREETED = "greeted"  # the handshake is done: `words`, `number` certificates
+    ELSEWHERE = "elsewhere"  # the connection is for the provisioning service: nothing more of it is noted
+    LET_IN = "let-in"  # the hub takes its CONNECT, as the device `device`; what it is answered is CONNACK's
     CONNECT = "connect"  # `number` is its keep-alive, `flag` whether it wants a clean session
     CONNACK = "connack"  # `number` is the code
     PUBLISH = "publish"  # telemetry: `number` is the QoS, `words` a digest of topic and payload, `flag` its DUP
     PUBACK = "puback"
     PING = "ping"
     DESIRED = "desired"  # the service wants the interval `number`
-    REPORTED = "reported"  # the device reports `words`
-    ANSWERED = "answered"  # a call of its method, with the status `number`; `flag`: it takes calls
+    REPORTED = "reported"  # the device reports the interval `words`, as JSON; empty: something else
+    ANSWERED = "answered"  # a call of its method, with the status `number`; `flag`: it takes calls, now
+    UNASKED = "unasked"  # nothing could be asked of it: `words` say why
+    DISCONNECT = "disconnect"  # the device's packet of that name
     CLOSED = "closed"  # `flag`: by the device, and not by the lab
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     at: float
     """Seconds since the trial began."""
@@ -55,7 +59,7 @@ class Seen:
     connection: int = 0
     """Connections are counted through the trial."""
     device: str = ""
-    """Whose connection it is, where its certificate tells."""
+    """Whose connection it is: as whom the hub let it in, or would by the certificate of a good handshake."""
     words: str = ""
     number: int = 0
     flag: bool = False

@@ -1,13 +1,15 @@
 """Cases of TLS: whom the device trusts, and what it shows."""
 
+from collections.abc import Callable
+
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import Seen, What
 from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
-_FAIR = 2  # handshakes in which a device may try one root after the other; and that a network does not break by chance
-_GRACE_SECONDS = 1.0
-"""For which a refusal waits for the device to show, by a handshake of its own, that it was somebody else's."""
+_TWICE = 2  # handshakes: in which a device may try one root after the other; and that a network does not lose by chance
+_GRACE_PART, _MOST_GRACE_SECONDS = 0.25, 10.0
+"""Of patience: so long a refusal waits for the device to show, by a handshake of its own, that it was somebody else's."""
 
 
 def connects(course: Course) -> Verdict | None:
@@ -40,18 +42,31 @@ def _refuses(course: Course, accepted: str, cure: str) -> Verdict | None:
     at_the_bad_one = _at_another_certificate(course)
     if any(one.what is What.CONNECT for one in at_the_bad_one):
         return failed(f"It accepted {accepted}, and went on as if nothing were wrong.", cure)
-    if any(one.what is What.GREETED for one in at_the_bad_one):
-        if any(one.what is What.CLOSED and one.flag for one in at_the_bad_one):
+    if greeted := {one.connection for one in at_the_bad_one if one.what is What.GREETED}:
+        if any(one.what is What.CLOSED and one.flag and one.connection in greeted for one in at_the_bad_one):
             return warned(f"It completed the handshake with {accepted}, and ended the connection before CONNECT.", cure)
         return failed(f"It accepted {accepted}, and said no more.", cure) if course.over else None
-    broken = [one for one in at_the_bad_one if one.what is What.BROKEN_OFF]
+    return _broken_off(course, at_the_bad_one, lambda alert: passed(f"It broke the handshake off ({alert.words})."))
+
+
+def _broken_off(
+    course: Course, there: list[Seen], by_alert: Callable[[Seen], Verdict], *, may_follow: bool = False
+) -> Verdict | None:
+    """What handshakes tell that were broken off `there`.
+
+    With an alert, what `by_alert` makes of it; without, nothing for certain. A device that `may_follow` with a handshake
+    that succeeds has two, and without an alert all its time.
+    """
+    broken = [one for one in there if one.what is What.BROKEN_OFF]
     if not broken:
         return _no_attempt(course) if course.over else None
-    if not course.over and course.now - broken[0].at < _GRACE_SECONDS:
+    grace = min(_GRACE_PART * course.patience, _MOST_GRACE_SECONDS)
+    if not course.over and course.now - broken[0].at < grace:
         return None
-    if alert := next((one for one in broken if one.number), None):
-        return passed(f"It broke the handshake off ({alert.words}).")
-    if len(broken) >= _FAIR:
+    alerts = [one for one in broken if one.number]
+    if alerts and (course.over or len(alerts) >= (_TWICE if may_follow else 1)):
+        return by_alert(alerts[-1])
+    if len(broken) >= _TWICE and (course.over or not may_follow):
         return warned(
             f"It ended {len(broken)} handshakes, by no certificate alert ({broken[-1].words}): it seems to refuse.",
             cures.ALERT,
@@ -83,10 +98,11 @@ def follows_chain(course: Course) -> Verdict | None:
     at_the_second_root = _at_another_certificate(course)
     if any(one.what is What.CONNECT for one in at_the_second_root):
         return passed("It connected again: it trusts the second root, too.")
-    broken = [one for one in at_the_second_root if one.what is What.BROKEN_OFF]
-    if broken and (course.over or (len(broken) >= _FAIR and course.now - broken[0].at >= _GRACE_SECONDS)):
-        return failed(f"It did not reconnect after a chain change ({broken[-1].words}).", cures.SECOND_ROOT)
-    return _no_attempt(course) if course.over else None
+
+    def by_alert(alert: Seen) -> Verdict:
+        return failed(f"It did not reconnect after a chain change ({alert.words}).", cures.SECOND_ROOT)
+
+    return _broken_off(course, at_the_second_root, by_alert, may_follow=True)
 
 
 def _no_attempt(course: Course) -> Verdict:

@@ -30,3 +30,6 @@ class DeviceGreeting(Greeting, Protocol):
     @property
     def for_provisioning(self) -> bool:
         """Whether the provisioning service was asked for, and not the hub."""
+
+    def vouchers(self) -> Sequence[str]:
+        """The verified CAs above its certificate; none for one that is known by its thumbprint."""

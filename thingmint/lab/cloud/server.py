@@ -137,6 +137,7 @@ class _Lab:
                 if self._files in (None, _identity(folder)):  # else it is another lab's by now
                     folder.record.unlink(missing_ok=True)
                 web.should_exit = shown.should_exit = True
+                hub.watch.end()  # what a trial changed is put back while there is a store
                 hub.feed.close()
                 await endpoint.close()
                 for task in tasks[2:]:

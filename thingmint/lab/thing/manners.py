@@ -29,8 +29,8 @@ class Manners:
     keep_alive: int = 2
     event_seconds: float = 0.3
     connack_seconds: float = 1.5
-    first_wait: float = 0.3
-    longest_wait: float = 2.0
+    first_wait: float = 0.25
+    longest_wait: float = 2.4
     scatters: bool = True  # these
 
 

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from thingmint.errors import CheckError, InputError
 from thingmint.ids import DeviceId
@@ -15,12 +15,10 @@ from thingmint.session import Session
 from thingmint.shell import ended_by_signals
 from thingmint.workflows import targets
 from thingmint.workflows.device import anchors
+from thingmint.workflows.lab.driving import LOOK_SECONDS, drive
 from thingmint.workflows.modem.sectags import Tags
 
 if TYPE_CHECKING:
-    from thingmint.lab.advice.cases import Case
-    from thingmint.lab.advice.scorecard import Score
-    from thingmint.lab.advice.verdict import Verdict
     from thingmint.lab.control import RunningLab
     from thingmint.lab.trials import Look, Trial
     from thingmint.workflows.targets import Hub
@@ -29,10 +27,6 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 120.0
 SIMULATED_SECONDS = 8.0
 _PRESENCE_SECONDS = 3.0
-_LOOK_SECONDS = 0.1
-_MISSED = 2  # cases in a row for which nobody switched it on
-UNSEEN = f"It was not seen in {_MISSED} cases in a row, and not waited for any more."
-T = TypeVar("T")
 
 
 def advise(
@@ -55,6 +49,7 @@ def advise(
     _require_lab(session)
     if targets.dry(session, f"drive {chosen or 'the device that connects'} through the faults of a hub"):
         return
+    session.console.require_output()
     from thingmint.lab import trials
     from thingmint.lab.advice.cases import CASES
     from thingmint.lab.advice.scorecard import failures, summary
@@ -117,7 +112,9 @@ def _present(
         session.console.say("waiting for a device: the one that is connected, or connects next")
         return True
     if fault:
-        if trial.look().connected:
+        look = trial.look()
+        _require_seen(look, chosen)
+        if look.connected:
             raise InputError(
                 f"{chosen} is connected already, and --fault plants faults in the simulated device.",
                 things_to_try=["switch that device off", "leave --fault out"],
@@ -125,15 +122,25 @@ def _present(
         return False
     deadline = time.monotonic() + _PRESENCE_SECONDS
     while time.monotonic() < deadline:
-        if trial.look().connected:
+        look = trial.look()
+        _require_seen(look, chosen)
+        if look.connected:
             session.console.say(f"{chosen} is connected")
             return True
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
     if lab.listen:
         session.console.say(
             f"waiting for {chosen}, on {lab.listen}: switch it on (--fault has the simulated one instead)"
         )
     return lab.listen is not None
+
+
+def _require_seen(look: "Look", chosen: DeviceId) -> None:
+    if look.unseen:
+        raise InputError(
+            f"{chosen} is connected by websocket, which a trial cannot watch.",
+            things_to_try=["have it connect over MQTT's own port, 8883", "switch it off, for the simulated device"],
+        )
 
 
 @contextlib.contextmanager
@@ -192,89 +199,3 @@ class _Files:
 
     def read(self, tag: int, kind: int) -> bytes | None:
         return self._content.get((tag, kind))
-
-
-# --- the cases ---------------------------------------------------------------------------------------------------
-
-
-def drive(
-    trial: "Trial",
-    cases: "Sequence[Case]",
-    patience: float,
-    *,
-    off_and_on: Callable[[], None] = lambda: None,
-    tell: "Callable[[Score], None]" = lambda _score: None,
-) -> "list[Score]":
-    """Each case in turn. A device that does not come back after one is switched off and on for each further one.
-
-    Where it stays away all the same, nobody is there to switch it, and the rest is not waited for.
-    """
-    from thingmint.lab.advice.scorecard import Score
-    from thingmint.lab.advice.verdict import Result, not_seen
-
-    scores: list[Score] = []
-    stays_away, missed = False, 0
-    for case in cases:
-        if missed >= _MISSED:
-            verdict = not_seen(UNSEEN)
-        elif stays_away:
-            verdict = _anew(trial, case, patience, off_and_on)
-            missed = missed + 1 if verdict.result is Result.NOT_SEEN else 0
-        else:
-            verdict = _one(trial, case, patience)
-        scores.append(Score(case, verdict))
-        tell(scores[-1])
-        stays_away = stays_away or not _back(trial, patience)
-    return scores
-
-
-def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[], None]) -> "Verdict":
-    """A case for a device that comes back only when it is switched on: within the case's stage, where it can be so."""
-    from thingmint.lab.advice.seen import KEEP_THE_CONNECTION, Stage
-    from thingmint.lab.advice.verdict import not_seen
-
-    if case.stage is Stage.NORMAL:
-        return _one(trial, case, patience)
-    if case.stage not in KEEP_THE_CONNECTION:
-        trial.play(case.stage)
-        off_and_on()
-        return _judged(trial, case, patience)
-    trial.play(Stage.NORMAL)
-    off_and_on()
-    if not _until(trial, patience, lambda look: look.connected):
-        return not_seen(f"It did not connect within {patience:g} s.")
-    return _one(trial, case, patience)
-
-
-def _one(trial: "Trial", case: "Case", patience: float) -> "Verdict":
-    """The lab takes on the case's stage, until what it sees can be judged."""
-    trial.play(case.stage)
-    return _judged(trial, case, patience)
-
-
-def _judged(trial: "Trial", case: "Case", patience: float) -> "Verdict":
-    from thingmint.lab.advice import judging
-
-    def judged(look: "Look", *, over: bool) -> "Verdict | None":
-        return judging.judged(case, look.seen, look.device, patience=patience, now=look.now, over=over)
-
-    verdict = _until(trial, patience, lambda look: judged(look, over=False)) or judged(trial.look(), over=True)
-    assert verdict is not None  # noqa: S101 - a course that is over is judged
-    return verdict
-
-
-def _back(trial: "Trial", patience: float) -> bool:
-    """The lab is itself again; whether the device is let in within its time."""
-    from thingmint.lab.advice.seen import Stage
-
-    trial.play(Stage.NORMAL)
-    return bool(_until(trial, patience, lambda look: look.connected))
-
-
-def _until(trial: "Trial", patience: float, found: "Callable[[Look], T | None]") -> "T | None":
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if result := found(trial.look()):
-            return result
-        time.sleep(_LOOK_SECONDS)
-    return None

@@ -48,8 +48,10 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
         if trial is None or not (after.isascii() and after.isdigit() and len(after) < 9):
             raise Refusal(400, {"error": "after is no number"}, "after is no number")
         seen = [one.as_json() for one in trial.seen[int(after) :]]
-        connected = hub.watch.connected
-        return JSONResponse({"device": trial.device, "connected": connected, "now": trial.now, "seen": seen})
+        # The hub knows each connection; a trial sees those that came over MQTT's own port.
+        unseen = trial.device in hub.lines and not hub.watch.watches(trial.device)
+        told = {"device": trial.device, "connected": hub.watch.connected, "unseen": unseen}
+        return JSONResponse({**told, "now": trial.now, "seen": seen})
 
     async def end(request: Request) -> Response:
         _require_trial(hub, request, require_owner)

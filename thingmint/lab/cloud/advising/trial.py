@@ -8,7 +8,7 @@ from thingmint.lab.advice.seen import Seen, Stage, What
 from thingmint.lab.cloud.faults.kinds import Fault, Kind, Point
 
 MOST_IN_A_STAGE = 5_000  # events; a device that sends and is answered ten times a second makes as many in four minutes
-_ALWAYS = frozenset({What.STAGE, What.THERE, What.DESIRED, What.ANSWERED})
+_ALWAYS = frozenset({What.STAGE, What.THERE, What.DESIRED, What.ANSWERED, What.UNASKED})
 _HANDSHAKES = {
     Stage.REFUSING: Kind.RESET,
     Stage.EXPIRED: Kind.EXPIRED,
@@ -35,6 +35,8 @@ class Trial:
         self.token = secrets.token_urlsafe(8)  # tells this trial from the one before
         self.stage = Stage.NORMAL
         self.seen: list[Seen] = []
+        self.certificates: dict[bytes, str] = {}
+        """As which device whoever has such a certificate (DER) was let in."""
         self.asked = time.monotonic()  # when whoever began it last showed that it is there
         self._not_the_hub = not_the_hub
         self._tell = tell
@@ -64,10 +66,10 @@ class Trial:
                 self._tell(f"advise: the stage {self.stage} was not undone: {type(error).__name__}: {error}")
 
     def draw(self, point: Point, who: str) -> Fault | None:
-        """As chaos's source does it; `who` is the name that the client asks for, or that its certificate has."""
+        """As chaos's source does it; `who` is the name that the client asks for, or the device that was let in."""
         if point is Point.DEVICE_HANDSHAKE:
             kind = None if who.casefold() in self._not_the_hub else _HANDSHAKES.get(self.stage)
-        elif who == self.device:
+        elif who and who == self.device:
             kind = self._answer(point)
         else:
             kind = None

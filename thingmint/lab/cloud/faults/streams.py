@@ -1,9 +1,8 @@
 """Faults of MQTT: a carrier of bytes that draws before each answer of the hub's."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from thingmint.lab.cloud.faults.faults import Faults
 from thingmint.lab.cloud.faults.kinds import Fault, Kind, Point
 from thingmint.lab.cloud.mqtt.packets import ACCEPTED, UNAVAILABLE, connack
 from thingmint.lab.cloud.mqtt.streams import Stream
@@ -17,12 +16,11 @@ class BrokenOnPurpose(ConnectionResetError):  # noqa: N818 - nothing is wrong
 
 
 class Unreliable:
-    """A Stream around another. `who` is the name in the device's certificate."""
+    """A Stream around another. `draw` tells what goes wrong at a point."""
 
-    def __init__(self, stream: Stream, faults: Faults, who: str) -> None:
+    def __init__(self, stream: Stream, draw: Callable[[Point], Fault | None]) -> None:
         self._stream = stream
-        self._faults = faults
-        self._who = who
+        self._draw = draw
         self._ending: asyncio.TimerHandle | None = None
         self._broken = False
 
@@ -47,7 +45,7 @@ class Unreliable:
         point = _POINTS.get(packet[0] >> 4)
         if point is None or (point is Point.CONNACK and packet[3] != ACCEPTED):
             return True
-        fault = self._faults.draw(point, self._who)
+        fault = self._draw(point)
         match fault:
             case None:
                 return True

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 from thingmint.lab.advice.seen import What
-from thingmint.lab.cloud.advising.watch import NotedGreeting, Sighting
+from thingmint.lab.cloud.advising.sighting import NotedGreeting, Sighting
 from thingmint.lab.cloud.door import OUTSIDE, Door, most_connections, shake
 from thingmint.lab.cloud.faults.handshakes import certificate_for
 from thingmint.lab.cloud.faults.kinds import Point
@@ -74,25 +74,29 @@ class MqttEndpoint:
         stream.opened(transport)
         sighting.greeted(handshake, transport)
         try:
-            await self._run(handshake, sighting.stream(stream), keep)
+            await self._run(handshake, sighting.stream(stream), keep, sighting)
         finally:
             stream.abort()
             with contextlib.suppress(OSError):
                 await stream.closed()
 
-    async def _run(self, handshake: Handshake, stream: Stream, keep: Callable[[], None]) -> None:
+    async def _run(
+        self, handshake: Handshake, stream: Stream, keep: Callable[[], None], sighting: Sighting | None = None
+    ) -> None:
         """`keep` is called when the client has shown a right to be connected."""
         if self._hub.faults.source:
-            stream = Unreliable(stream, self._hub.faults, handshake.name)
+            stream = Unreliable(stream, lambda point: self._hub.watch.draw(point, handshake.name, sighting))
         connection = (Registering if handshake.for_provisioning else DeviceConnection)(self._hub, handshake, stream)
         try:
-            await connection.run(lambda entered: self._enter(entered, handshake, keep))
+            await connection.run(lambda entered: self._enter(entered, handshake, keep, sighting))
         except Exception as error:  # noqa: BLE001 - one connection's bug must neither pass unseen nor end the lab
             self._hub.journal.write(f"mqtt: failed on a connection: {type(error).__name__}: {error}")
         finally:
             self._leave(connection)
 
-    def _enter(self, connection: Connection, handshake: Handshake, keep: Callable[[], None]) -> None:
+    def _enter(
+        self, connection: Connection, handshake: Handshake, keep: Callable[[], None], sighting: Sighting | None
+    ) -> None:
         """The client is let in; older connections may have to give way."""
         if connection.entitled:
             keep()
@@ -100,6 +104,8 @@ class MqttEndpoint:
             self._enter_to_register(connection)
         elif isinstance(connection, DeviceConnection):
             self._enter_device(connection, handshake)
+            if sighting:
+                sighting.let_in(connection.device_id)
 
     def _enter_device(self, connection: DeviceConnection, handshake: Handshake) -> None:
         older = self._hub.lines.get(connection.device_id)
