@@ -53,8 +53,15 @@ def test_ctrl_c_leaves_a_lab_that_is_as_before(made: CommandLine) -> None:
     process.send_signal(signal.SIGINT)
     _, talk = process.communicate(timeout=30)
     assert process.returncode == 130, talk
-    assert "Traceback" not in talk
+    assert talk.endswith("interrupted; the lab behaves as before\n")
     made.ok("connect", "--imei", IMEI)
+
+
+def test_where_nobody_connects_no_device_has_failed(made: CommandLine) -> None:
+    done = made("advise", "--patience", "1")
+    assert done.returncode == 5, done.stderr
+    assert "a device was not seen to connect within 1 s" in done.stderr
+    assert "--imei ID" in done.stderr
 
 
 def test_connect_blames_the_trial_and_no_certificate(made: CommandLine) -> None:

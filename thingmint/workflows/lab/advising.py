@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from thingmint.errors import CheckError, InputError
+from thingmint.errors import CheckError, HubError, InputError
 from thingmint.ids import DeviceId
 from thingmint.lab.thing import manners
 from thingmint.pki.device import identity
@@ -37,7 +37,8 @@ def advise(
     patience: str | None = None,
     as_json: bool = False,
 ) -> None:
-    """Without `imei`, the device that is connected, or connects next. Raises CheckError (exit 4) if a case failed.
+    """Without `imei`, the device that is connected, or connects next. Raises CheckError (exit 4) if a case failed,
+    HubError (exit 5) if no device was seen.
 
     Where nobody connects as `imei`, the simulated device does; with `fault` it is a bad one.
     """
@@ -53,16 +54,19 @@ def advise(
     from thingmint.lab import trials
     from thingmint.lab.advice.cases import CASES
     from thingmint.lab.advice.scorecard import failures, summary
+    from thingmint.lab.advice.verdict import Result
 
     hub = targets.open_hub(session)
     assert hub.lab is not None  # noqa: S101 - the target is the lab
-    with ended_by_signals(), trials.begun(hub.lab, chosen.text if chosen else "") as trial:
+    with _interruption_told(), ended_by_signals(), trials.begun(hub.lab, chosen.text if chosen else "") as trial:
         here = _present(session, hub.lab, trial, chosen, fault)
+        waits = seconds or (PATIENCE_SECONDS if here else SIMULATED_SECONDS)
+        session.console.say(f"{len(CASES)} cases, for each of which the device has {waits:g} s")
         with _switched_on(session, hub, None if here else chosen, behaviour) as off_and_on:
             scores = drive(
                 trial,
                 CASES,
-                seconds or (PATIENCE_SECONDS if here else SIMULATED_SECONDS),
+                waits,
                 off_and_on=off_and_on,
                 tell=lambda one: None if as_json else session.console.result(one.lines()),
             )
@@ -71,12 +75,29 @@ def advise(
         session.console.result_json({"device": device or None, "cases": [one.as_json() for one in scores]})
     session.console.say(f"{device or 'no device'}: {summary(scores)}")
     session.console.say("the lab behaves as before")
+    if all(one.verdict.result is Result.NOT_SEEN for one in scores):
+        raise HubError(
+            f"{device or 'a device'} was not seen to connect within {waits:g} s: nothing is known of it.",
+            things_to_try=[
+                "switch it on; its log says whether it finds the lab: invoke monitor --port PORT",
+                *([] if chosen else ["--imei ID: where nobody connects as that, the simulated device does"]),
+            ],
+        )
     if failed := failures(scores):
         raise CheckError(
             f"{device or 'the device'} failed {len(failed)} of {len(scores)} cases: "
             f"{', '.join(one.case.name for one in failed)}.",
             things_to_try=["each case above says what cures it; then run this again"],
         )
+
+
+@contextlib.contextmanager
+def _interruption_told() -> Iterator[None]:
+    """Ctrl-C: by then the trial is over."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the lab behaves as before") from None
 
 
 def _seconds(text: str | None) -> float | None:

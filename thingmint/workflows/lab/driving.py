@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.1
 _SOON = 1 / 8  # of the patience: a device that did not come back once gets as long before it is switched off and on
 _MISSED = 2  # cases in a row for which nobody switched it on
-UNSEEN = f"It was not seen in {_MISSED} cases in a row, and not waited for any more."
+UNSEEN = "It was not seen before, and not waited for any more."
 T = TypeVar("T")
 
 
@@ -29,7 +29,8 @@ def drive(
     """Each case in turn. A device that does not come back after one is switched off and on for each further one, until it
     is seen to come back by itself.
 
-    Where it stays away all the same, nobody is there to switch it, and the rest is not waited for.
+    Where it stays away all the same, nobody is there to switch it, and the rest is not waited for; so it is with one that
+    never came, though the hub lets it in as always in the first case.
     """
     from thingmint.lab.advice.scorecard import Score
     from thingmint.lab.advice.verdict import Result, not_seen
@@ -47,7 +48,9 @@ def drive(
             verdict = _one(trial, case, patience)
         scores.append(Score(case, verdict))
         tell(scores[-1])
-        stays_away = stays_away or not _back(trial, patience)
+        if len(scores) == 1 and verdict.result is Result.NOT_SEEN:
+            missed = _MISSED
+        stays_away = stays_away or (missed < _MISSED and not _back(trial, patience))
     return _after_all(trial, scores, patience, tell)
 
 

@@ -27,6 +27,7 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
             hub.journal.write("advise: nobody asks about the trial any more: another one takes its place")
         others = frozenset(name.casefold() for name in (PROVISIONING_DEVICES, hub.role.provisioning_host))
         trial = hub.watch.begin(request.query_params.get("device", ""), others)
+        hub.feed.stirred()
         hub.journal.write(f"advise: began{f' with the device {trial.device!r}' if trial.device else ''}")
         return JSONResponse({"trial": trial.token}, 201)
 
@@ -56,6 +57,7 @@ def routes(hub: Hub, require_owner: Callable[[Request], None]) -> list[Route]:
     async def end(request: Request) -> Response:
         _require_trial(hub, request, require_owner)
         hub.watch.end()
+        hub.feed.stirred()
         hub.journal.write("advise: ended")
         return JSONResponse({"ended": True})
 
