@@ -1,5 +1,6 @@
 """Command-line values into checked ones: they arrive as text or None, and leave as what the parts below take."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -138,3 +139,19 @@ def content(path: str, option: str, *, most: int = 2**20) -> bytes:
     if len(data) > most:
         raise InputError(f"{option} {path} is too large: {most // 2**20} MiB are the most.")
     return data
+
+
+def seconds(text: str | None, option: str, *, least: float, most: float) -> float | None:
+    """Raises InputError naming the option."""
+    if text is None:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not least <= found <= most:
+        raise InputError(
+            f"{option} {text!r} is no number of seconds from {least:g} to {most:g}.",
+            things_to_try=[f"e.g. {option} 120"],
+        )
+    return found

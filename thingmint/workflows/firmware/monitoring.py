@@ -1,7 +1,6 @@
 """monitor: a device's log from a port or a file, shown line by line, and what it proves in sentences."""
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address
 
@@ -11,10 +10,12 @@ from thingmint.firmware.log.blocks import Blocks
 from thingmint.firmware.log.conclusions import Conclusions, Embedded
 from thingmint.firmware.log.story import Story
 from thingmint.session import Session
+from thingmint.workflows import options
 from thingmint.workflows.firmware import listening
 from thingmint.workflows.network import translation
 
 CONNECTED = "connected"
+_LONGEST_SECONDS = 7 * 86400  # of following a port
 
 
 def monitor(
@@ -27,7 +28,7 @@ def monitor(
     timeout: str | None = None,
 ) -> None:
     """Until the file's end, the time-out or Ctrl-C. Raises CheckError (exit 4) unless the device reached the hub."""
-    seconds = _seconds(timeout)
+    seconds = options.seconds(timeout, "--timeout", least=0.1, most=_LONGEST_SECONDS)
     if until not in {None, CONNECTED}:
         raise InputError(
             f"--until {until!r} is nothing that can be waited for.", things_to_try=[f"--until {CONNECTED}"]
@@ -113,15 +114,3 @@ def _require_source(port: str | None, file: str | None, timeout: str | None) -> 
             "--port auto finds what answers AT, and a device that runs its application does not.",
             things_to_try=["name the port", "see which ports there are: python -m serial.tools.list_ports -v"],
         )
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise InputError(f"--timeout {text!r} is no number of seconds.", things_to_try=["e.g. --timeout 120"])
-    return seconds

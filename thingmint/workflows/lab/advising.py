@@ -1,7 +1,6 @@
 """advise: drives a device through a hub's faults, and says in sentences how it takes them."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from thingmint.pki.device import identity
 from thingmint.pki.device.record import DeviceFiles, Record
 from thingmint.session import Session
 from thingmint.shell import ended_by_signals
-from thingmint.workflows import targets
+from thingmint.workflows import options, targets
 from thingmint.workflows.device import anchors
 from thingmint.workflows.lab.driving import LOOK_SECONDS, drive
 from thingmint.workflows.modem.sectags import Tags
@@ -44,7 +43,7 @@ def advise(
     """
     chosen = DeviceId.parse(imei) if imei is not None else None
     behaviour = manners.parse(fault)
-    seconds = _seconds(patience)
+    seconds = options.seconds(patience, "--patience", least=1, most=3600)
     if fault and chosen is None:
         raise InputError("--fault plants faults in the simulated device: name it.", things_to_try=["--imei ID"])
     _require_lab(session)
@@ -98,20 +97,6 @@ def _interruption_told() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the lab behaves as before") from None
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 1 <= seconds <= 3600:
-        raise InputError(
-            f"--patience {text!r} is no number of seconds from 1 to 3600.", things_to_try=["e.g. --patience 120"]
-        )
-    return seconds
 
 
 def _require_lab(session: Session) -> None:
