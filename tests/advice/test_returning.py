@@ -135,12 +135,21 @@ def test_a_device_that_stays_away_fails_with_its_cure() -> None:
     assert "azure_iot_hub_connect()" in verdict.cure
 
 
+def test_a_connack_is_waited_for_as_long_as_a_keep_alive_allows() -> None:
+    """A trial that is over sooner tells nothing of a device that may still give up."""
+    asked = [*dialogue(1, 1.0, What.GREETED), Seen(1.2, What.CONNECT, 1, number=8)]
+    over = course(*asked, over=True)
+    short = sure(returning.retries_connect(replace(over, patience=6.0)))
+    assert (short.result, "--patience 24" in short.did) == (Result.NOT_SEEN, True), short
+    assert sure(returning.retries_connect(replace(over, patience=20.0))).result is Result.FAIL
+
+
 def test_a_connack_that_never_comes_is_waited_for_no_longer_than_patience() -> None:
     asked = dialogue(1, 1.0, What.GREETED, What.CONNECT)
     assert returning.retries_connect(course(*asked)) is None
     gave_up = sure(returning.retries_connect(course(*asked, Seen(3.0, What.CLOSED, 1, flag=True), *dialogue(2, 4.0))))
     assert gave_up.result is Result.PASS
-    for_ever = sure(returning.retries_connect(course(*asked, over=True)))
+    for_ever = sure(returning.retries_connect(replace(course(*asked, over=True), patience=60.0)))
     cut_off = sure(returning.retries_connect(course(*asked, Seen(3.0, What.CLOSED, 1), *dialogue(2, 4.0))))
     once = sure(returning.retries_connect(course(*asked, Seen(3.0, What.CLOSED, 1, flag=True), over=True)))
     assert [one.result for one in (for_ever, cut_off, once)] == [Result.FAIL] * 3

@@ -219,7 +219,7 @@ def test_a_device_that_was_slow_once_and_comes_back_by_itself_is_switched_no_mor
     switched: list[float] = []
     cases = [one for one in CASES if one.name in {"connect", "back-off", "busy-hub", "unknown-ca", "method"}]
     with slow_once(bench, tmp_path, 2.4), trials.begun(bench.lab, "dev-1") as trial:
-        scores = driving.drive(trial, cases, 2.0, off_and_on=lambda: switched.append(trial.look().now))
+        scores = driving.drive(trial, cases, 2.0, off_and_on=lambda _between: switched.append(trial.look().now))
     assert len(switched) == 1, scores
 
 

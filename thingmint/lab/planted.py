@@ -37,14 +37,14 @@ def _of_a_connection(error: HubError) -> bool:
 
 
 def _tell(session: "Session", error: HubError, began: float, moment: str) -> None:
+    """What was planted is cured by no firewall, certificate or new lab: other things to try are left out."""
     from thingmint.lab import control
 
     if (lab := control.running(session)) is None:
         return
     if _of_a_connection(error) and (trial := _trial(lab, began)):  # which answers no request otherwise than always
-        error.things_to_try = (trial, *error.things_to_try)
+        error.things_to_try = (trial,)
     elif chaos := _chaos(lab, moment):
-        # Firewalls, certificates, a new lab: none of these cures what was planted.
         error.things_to_try = (chaos,)
 
 
@@ -56,9 +56,15 @@ def _trial(lab: "RunningLab", began: float) -> str | None:
     if not trial or trial["over"] > time.monotonic() - began:
         return None
     whom = f"the device {trial['device']}" if trial["device"] else "a device"
-    when = f"had {whom} on trial until {trial['over']:.0f} s ago" if trial["over"] else f"has {whom} on trial"
-    then = "run this again" if trial["over"] else "run this again when that is over"
-    return f"the lab in {lab.folder} {when} (`invoke advise`), and misbehaves on purpose meanwhile: {then}"
+    if trial["over"]:
+        return (
+            f"run this again: the lab in {lab.folder} misbehaved on purpose, and had {whom} on trial "
+            f"(`invoke advise`) until {trial['over']:.0f} s ago"
+        )
+    return (
+        f"run this again when `invoke advise` is over, or some seconds after it was killed: the lab in {lab.folder} "
+        f"has {whom} on trial, and misbehaves on purpose meanwhile"
+    )
 
 
 def _chaos(lab: "RunningLab", since: str) -> str | None:

@@ -1,11 +1,12 @@
 """Cases of coming back: whether, and with which waits in between."""
 
+import math
 from collections.abc import Sequence
 
 from thingmint.lab.advice import cures
 from thingmint.lab.advice.course import Course
 from thingmint.lab.advice.seen import Seen, Stage, What
-from thingmint.lab.advice.verdict import Verdict, failed, passed, warned
+from thingmint.lab.advice.verdict import Verdict, failed, not_seen, passed, warned
 
 _WATCHED = 4
 """Waits that tell something at all, where the time was too short for more."""
@@ -28,6 +29,9 @@ _EVEN = 1.3  # the longest wait against the shortest: what a network alone makes
 # these. Five waits of a device that moves them by 20 % are all within them one time in a hundred.
 _SAME, _SAME_SECONDS = 0.05, 0.05
 _HIDING = 0.1  # of the longest wait: a network that takes longer hides what is random in it
+
+# For a CONNACK a client may wait as long as for a PINGRESP (silence.py), and a minute at most.
+_KEEP_ALIVES, _MOST_FAIR = 2.5, 60.0
 
 
 def backs_off(course: Course) -> Verdict | None:
@@ -94,6 +98,10 @@ def retries_connect(course: Course) -> Verdict | None:
         return None
     if ended:
         return failed("It gave up waiting for a CONNACK, and did not try again.", cures.RETURN)
+    if course.patience < (fair := min(_KEEP_ALIVES * asked.number or _MOST_FAIR, _MOST_FAIR)):
+        return not_seen(
+            f"It waited for a CONNACK for {course.patience:g} s, as it may: --patience {math.ceil(1.2 * fair)} shows more."
+        )
     return failed(f"{waits_for_ever}, for {course.patience:g} s.", cures.CONNACK)
 
 

@@ -57,8 +57,9 @@ class Switch:
         self._device.off.set()
         self._device.join(_STOP_SECONDS)
 
-    def off_and_on(self) -> None:
+    def off_and_on(self, between: "Callable[[], None]") -> None:
         self.off()
+        between()
         self._device = self._make()
         self._device.start()
 

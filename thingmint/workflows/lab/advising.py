@@ -14,7 +14,7 @@ from thingmint.session import Session
 from thingmint.shell import ended_by_signals
 from thingmint.workflows import options, targets
 from thingmint.workflows.device import anchors
-from thingmint.workflows.lab.driving import LOOK_SECONDS, drive
+from thingmint.workflows.lab.driving import LOOK_SECONDS, OffAndOn, drive
 from thingmint.workflows.modem.sectags import Tags
 
 if TYPE_CHECKING:
@@ -152,13 +152,18 @@ def _require_seen(look: "Look", chosen: DeviceId) -> None:
 @contextlib.contextmanager
 def _switched_on(
     session: Session, hub: "Hub", chosen: DeviceId | None, behaviour: manners.Manners
-) -> Iterator[Callable[[], None]]:
+) -> Iterator[OffAndOn]:
     """The simulated device, with what its modem holds, or with its files where that holds nothing; None: a real one.
 
     Hands out what switches it off and on.
     """
     if chosen is None:
-        yield lambda: session.console.say("it does not come back by itself: switch it off and on")
+
+        def ask(between: Callable[[], None]) -> None:
+            between()
+            session.console.say("it has not come back yet: switch it off and on")
+
+        yield ask
         return
     from thingmint.lab.state import LabFolder
     from thingmint.lab.thing import operation

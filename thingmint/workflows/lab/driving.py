@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.1
 _SOON = 1 / 8  # of the patience: a device that did not come back once gets as long before it is switched off and on
 _MISSED = 2  # cases in a row for which nobody switched it on
-UNSEEN = "It was not seen before, and not waited for any more."
+UNSEEN = "It stayed away before, and was not waited for any more."
 T = TypeVar("T")
+OffAndOn = Callable[[Callable[[], None]], None]
+"""Switches the device off, calls what it is given, and switches it on."""
 
 
 def drive(
@@ -23,7 +25,7 @@ def drive(
     cases: "Sequence[Case]",
     patience: float,
     *,
-    off_and_on: Callable[[], None] = lambda: None,
+    off_and_on: OffAndOn = lambda between: between(),
     tell: "Callable[[Score], None]" = lambda _score: None,
 ) -> "list[Score]":
     """Each case in turn. A device that does not come back after one is switched off and on for each further one, until it
@@ -75,7 +77,7 @@ def _after_all(
     return found
 
 
-def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[], None]) -> "tuple[Verdict, bool]":
+def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: OffAndOn) -> "tuple[Verdict, bool]":
     """A case for a device that did not come back once: within the case's stage, where it can be so. It is switched off and
     on if it does not come soon; and whether it came by itself, after its connection was ended."""
     from thingmint.lab.advice.course import Course
@@ -94,11 +96,12 @@ def _anew(trial: "Trial", case: "Case", patience: float, off_and_on: Callable[[]
         was_there = trial.look().connected
         trial.play(case.stage)
         if not (came := _until(trial, soon, comes)):
-            off_and_on()
+            # It may have come in the very moment: what its being switched off looks like is nothing that it did.
+            off_and_on(lambda: trial.play(case.stage))
         return _judged(trial, case, patience), was_there and bool(came)
     trial.play(Stage.NORMAL)
     if not _until(trial, soon, _connected):
-        off_and_on()
+        off_and_on(lambda: None)
         if not _until(trial, patience, _connected):
             return not_seen(f"It did not connect within {patience:g} s."), False
     return _one(trial, case, patience), False
