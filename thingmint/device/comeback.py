@@ -23,15 +23,19 @@ def until_through(speak: Callable[[float], _T], seconds: float, tell: Callable[[
     was sent before a connection broke may be heard twice, as MQTT's QoS 1 allows. `tell` is told before each pause.
     Whatever else `speak` raises ends it: a server that is not to be trusted, above all.
     """
-    until = time.monotonic() + seconds
-    for turn in range(_TURNS):
-        left = until - time.monotonic()
+    until, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
+    for _ in range(_TURNS - 1):
         try:
-            return speak(min(left, max(seconds / _SHARE, _LEAST_SECONDS)))
+            return speak(_share(until, seconds))
         except PassingError as broken:
-            pause = _FIRST_PAUSE_SECONDS * 2**turn * random.uniform(0.5, 1)  # noqa: S311 - no secret
-            if turn == _TURNS - 1 or time.monotonic() + pause + _LEAST_SECONDS > until:
+            wait = pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
+            if time.monotonic() + wait + _LEAST_SECONDS > until:
                 raise
-            tell(f"{broken.message} Again in {pause:.1f} s")
-            time.sleep(pause)
-    raise AssertionError("no turn was left")
+            tell(f"{broken.message} Again in {wait:.1f} s")
+            time.sleep(wait)
+            pause *= 2
+    return speak(_share(until, seconds))
+
+
+def _share(until: float, seconds: float) -> float:
+    return min(until - time.monotonic(), max(seconds / _SHARE, _LEAST_SECONDS))

@@ -3,6 +3,7 @@ subclass's: a device of the hub, or one that registers."""
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from thingmint.lab.cloud.faults.streams import BrokenOnPurpose
@@ -33,7 +34,7 @@ class Over(Exception):  # noqa: N818
     """The connection ends; the reason goes to the log, empty where there is nothing to tell."""
 
 
-class Connection:
+class Connection(ABC):
     """What a packet does is done at once; the answers wait in `_outgoing` until the packets that came together are done."""
 
     def __init__(self, hub: Hub, handshake: Handshake, stream: Stream) -> None:
@@ -114,32 +115,35 @@ class Connection:
 
     # --- the subclass's part -----------------------------------------------------------------------------------
 
+    @abstractmethod
     def _verdict(self, connect: Connect) -> tuple[int, str]:
         """The CONNACK's code, and the reason of a refusal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _welcome(self) -> str:
-        raise NotImplementedError
+        """What the log says of one that was let in."""
 
     def _admit(self, _connect: Connect) -> None:
         self._outgoing += packets.connack(packets.ACCEPTED)
 
+    @abstractmethod
     def _publish(self, packet: Publish) -> None:
-        raise NotImplementedError
+        """A message came."""
 
-    def _acknowledged(self, packet_id: int) -> None:
+    def _acknowledged(self, packet_id: int) -> None:  # noqa: B027 - not every subclass has a use for it
         """Of a message to the client."""
 
+    @abstractmethod
     def _subscribe(self, topic: str, qos: int) -> int:
-        raise NotImplementedError
+        """SUBACK's code for one topic."""
 
-    def _subscribed(self) -> None:
+    def _subscribed(self) -> None:  # noqa: B027 - as above
         """Once the answer to a SUBSCRIBE is on its way."""
 
-    def _unsubscribe(self, topic: str) -> None:
+    def _unsubscribe(self, topic: str) -> None:  # noqa: B027 - as above
         """The answer is the same, whether it was subscribed or not (3.11)."""
 
-    def _part(self) -> None:
+    def _part(self) -> None:  # noqa: B027 - as above
         """The connection of a client that was let in is over."""
 
     # --- packets -----------------------------------------------------------------------------------------------
